@@ -1,0 +1,3 @@
+//! What runs a plan. Today: the CPU.
+
+pub(crate) mod cpu;

@@ -1,0 +1,382 @@
+//! [`Scope`], what a layer sees of the model while it is traced.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::trace::{Graph, Shared};
+use super::value::Value;
+use super::variables::{Spec, Variables};
+use crate::error::{Error, Result};
+use crate::initializers::Initializer;
+use crate::ops::random::{Distribution, Random};
+use crate::ops::{Op, Port};
+use crate::random::path_hash;
+use crate::shape::Shape;
+
+/// What a layer declares its weights in, and asks whether the model is training.
+///
+/// # Examples
+///
+/// A layer that learns one factor for each column:
+///
+/// ```
+/// use horn::prelude::*;
+///
+/// #[derive(Debug, Clone)]
+/// struct Scale;
+///
+/// impl Layer for Scale {
+///     fn call(&self, scope: &mut Scope, x: &Value) -> Value {
+///         let factor = scope.weight("factor", [x.dim(-1)], &Ones);
+///         x * factor
+///     }
+/// }
+///
+/// let mut model = Sequential::new().add(Input::new([3])).add(Scale);
+/// model.build()?;
+/// assert_eq!(model.weights()[0].path(), "scale/factor");
+/// # Ok::<(), horn::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Scope {
+    graph: Shared,
+    variables: Variables,
+    /// Variables are all declared: a new one is a mistake.
+    complete: bool,
+    training: bool,
+    levels: Vec<Level>,
+    /// The value of each variable that this graph has read, by its number.
+    read: HashMap<usize, Value>,
+    losses: Vec<Value>,
+    draws: u64,
+}
+
+/// A layer that is being traced.
+#[derive(Debug, Default)]
+struct Level {
+    path: String,
+    trainable: bool,
+    /// How many layers of each class it has held, for their names.
+    counts: HashMap<String, usize>,
+}
+
+/// What is left of a scope when the model has been traced.
+#[derive(Debug)]
+pub(crate) struct Traced {
+    pub(crate) graph: Graph,
+    pub(crate) variables: Variables,
+}
+
+impl Scope {
+    /// A scope of a new graph. `variables` are those of the model, or none when it is first built.
+    pub(crate) fn new(variables: Option<&Variables>, training: bool) -> Scope {
+        Scope {
+            graph: Shared::default(),
+            variables: variables.cloned().unwrap_or_default(),
+            complete: variables.is_some(),
+            training,
+            levels: vec![Level {
+                trainable: true,
+                ..Level::default()
+            }],
+            read: HashMap::new(),
+            losses: Vec::new(),
+            draws: 0,
+        }
+    }
+
+    /// The value written at a port before each run.
+    pub(crate) fn input(&mut self, port: Port, shape: Shape) -> Value {
+        let (id, shape) = self.graph.borrow_mut().add(Op::Input(port), &[], shape);
+        Value::new(&self.graph, id, shape)
+    }
+
+    /// Whether the graph is traced for training: dropout drops, normalization learns.
+    pub fn training(&self) -> bool {
+        self.training
+    }
+
+    /// A constant of this shape, row-major.
+    ///
+    /// A count of numbers that does not fit the shape is reported by `compile`.
+    pub fn constant(&mut self, values: &[f32], shape: impl AsRef<[usize]>) -> Value {
+        let shape = shape.as_ref();
+        match Shape::new(shape).filter(|s| s.size() == values.len()) {
+            Some(shape) => {
+                let op = Op::Constant(Arc::from(values));
+                let (id, shape) = self.graph.borrow_mut().add(op, &[], shape);
+                Value::new(&self.graph, id, shape)
+            }
+            None => self.fail(format!("{} numbers do not fill {shape:?}", values.len())),
+        }
+    }
+
+    /// A weight of the layer: declared on the first trace, found again on later ones.
+    ///
+    /// Its path is the layer's followed by `name`, as in `dense/kernel`.
+    pub fn weight<I>(&mut self, name: &str, shape: impl AsRef<[usize]>, initializer: &I) -> Value
+    where
+        I: Initializer + Clone + 'static,
+    {
+        let initializer = Arc::new(initializer.clone());
+        self.variable(name, shape.as_ref(), initializer, true)
+    }
+
+    /// A variable that training does not change, such as a table that is given.
+    pub fn fixed<I>(&mut self, name: &str, shape: impl AsRef<[usize]>, initializer: &I) -> Value
+    where
+        I: Initializer + Clone + 'static,
+    {
+        let initializer = Arc::new(initializer.clone());
+        self.variable(name, shape.as_ref(), initializer, false)
+    }
+
+    fn variable(
+        &mut self,
+        name: &str,
+        lengths: &[usize],
+        initializer: Arc<dyn Initializer>,
+        learns: bool,
+    ) -> Value {
+        let Some(shape) = Shape::new(lengths) else {
+            return self.fail(format!("weight `{name}` of shape {lengths:?} is too large"));
+        };
+        let path = self.path_of(name);
+        let number = match self.variables.find(&path) {
+            Some(number) => number,
+            None if self.complete || self.failed() => {
+                return self.fail(format!(
+                    "weight `{name}` was not there when the model was built"
+                ));
+            }
+            None => {
+                self.variables.specs.push(Spec {
+                    path,
+                    shape,
+                    trainable: learns && self.level().trainable,
+                    initializer,
+                    range: 0..0,
+                });
+                self.variables.specs.len() - 1
+            }
+        };
+        let declared = self.variables.specs.get(number).map(|spec| spec.shape);
+        if declared != Some(shape) {
+            return self.fail(format!(
+                "weight `{name}` was built with shape {}, and these inputs want {shape}",
+                declared.unwrap_or(Shape::SCALAR)
+            ));
+        }
+        if let Some(value) = self.read.get(&number) {
+            return value.clone();
+        }
+        let (id, shape) = self
+            .graph
+            .borrow_mut()
+            .add(Op::Variable(number), &[], shape);
+        let value = Value::new(&self.graph, id, shape);
+        self.read.insert(number, value.clone());
+        value
+    }
+
+    /// A factor of this shape for dropout: 0 with probability `rate`, else `1 / (1 - rate)`.
+    ///
+    /// It is drawn anew at each step from the model's seed (or `seed`), the layer's path and the
+    /// number of the step.
+    pub fn dropout_mask(
+        &mut self,
+        shape: impl AsRef<[usize]>,
+        rate: f32,
+        seed: Option<u64>,
+    ) -> Value {
+        let Some(shape) = Shape::new(shape.as_ref()) else {
+            return self.fail("the mask of dropout is too large".into());
+        };
+        self.draws += 1;
+        let op = Random {
+            distribution: Distribution::Dropout { rate },
+            shape,
+            seed,
+            path: path_hash(&self.level().path).wrapping_add(self.draws),
+        };
+        let (id, shape) = self.graph.borrow_mut().push(Op::Random(op), &[]);
+        Value::new(&self.graph, id, shape)
+    }
+
+    /// Adds a penalty, a single number, to the model's loss.
+    pub fn add_loss(&mut self, penalty: &Value) {
+        self.losses.push(penalty.clone());
+    }
+
+    /// The penalties that layers have added.
+    pub(crate) fn losses(&self) -> &[Value] {
+        &self.losses
+    }
+
+    /// Records a mistake, which `compile` returns with the layer's name, and gives a value to go
+    /// on with.
+    pub fn fail(&mut self, message: String) -> Value {
+        self.graph.borrow_mut().fail(message);
+        let (id, shape) = self
+            .graph
+            .borrow_mut()
+            .push(Op::Constant(Arc::from([])), &[]);
+        Value::new(&self.graph, id, shape)
+    }
+
+    /// Records an error as it is.
+    pub(crate) fn fail_with(&mut self, error: Error) {
+        self.graph.borrow_mut().fail_with(error);
+    }
+
+    /// An error about an argument, with the name of the layer whose it is.
+    pub(crate) fn named(&self, error: Error) -> Error {
+        match error {
+            Error::Argument {
+                owner,
+                argument,
+                expected,
+                found,
+            } => Error::Layer {
+                layer: self.level().path.clone(),
+                message: format!("`{owner}`: `{argument}` must be {expected}, got {found}"),
+            },
+            other => other,
+        }
+    }
+
+    fn failed(&self) -> bool {
+        self.graph.borrow().error.is_some()
+    }
+
+    /// Begins a layer: its name, or one made from its class as Keras does (`dense`, `dense_1`).
+    pub(crate) fn enter(&mut self, name: Option<&str>, class_name: &str, trainable: bool) {
+        let parent = self.levels.last_mut();
+        let mut level = Level {
+            trainable,
+            ..Level::default()
+        };
+        if let Some(parent) = parent {
+            let name = match name {
+                Some(name) => name.to_string(),
+                None => numbered(&mut parent.counts, class_name),
+            };
+            level.trainable &= parent.trainable;
+            level.path = join(&parent.path, &name);
+        }
+        self.graph.borrow_mut().layer = level.path.clone();
+        self.levels.push(level);
+    }
+
+    /// Ends the layer that was begun last.
+    pub(crate) fn leave(&mut self) {
+        if self.levels.len() > 1 {
+            self.levels.pop();
+        }
+        let path = self.level().path.clone();
+        self.graph.borrow_mut().layer = path;
+    }
+
+    fn level(&self) -> &Level {
+        static ROOT: std::sync::LazyLock<Level> = std::sync::LazyLock::new(Level::default);
+        self.levels.last().unwrap_or(&ROOT)
+    }
+
+    fn path_of(&self, name: &str) -> String {
+        join(&self.level().path, name)
+    }
+
+    /// The graph and the variables.
+    ///
+    /// # Errors
+    ///
+    /// The first mistake that was made while tracing.
+    pub(crate) fn finish(self) -> Result<Traced> {
+        drop(self.read);
+        drop(self.losses);
+        let mut variables = self.variables;
+        if !self.complete {
+            variables.lay_out();
+        }
+        let mut graph = match Rc::try_unwrap(self.graph) {
+            Ok(cell) => cell.into_inner(),
+            Err(shared) => std::mem::take(&mut *shared.borrow_mut()),
+        };
+        match graph.error.take() {
+            Some(error) => Err(error),
+            None => Ok(Traced { graph, variables }),
+        }
+    }
+}
+
+fn join(path: &str, name: &str) -> String {
+    if path.is_empty() {
+        name.to_string()
+    } else {
+        format!("{path}/{name}")
+    }
+}
+
+/// Keras's name of the next layer of a class: `dense`, then `dense_1`, `dense_2`, ...
+pub(crate) fn numbered(counts: &mut HashMap<String, usize>, class_name: &str) -> String {
+    let base = snake_case(class_name);
+    let count = counts.entry(base.clone()).or_insert(0);
+    let name = if *count == 0 {
+        base
+    } else {
+        format!("{base}_{count}")
+    };
+    *count += 1;
+    name
+}
+
+/// Keras's snake case: `LeakyReLU` is `leaky_re_lu`, `Conv2D` is `conv2d`.
+pub(crate) fn snake_case(class_name: &str) -> String {
+    let letters: Vec<char> = class_name
+        .chars()
+        .filter(|c| c.is_alphanumeric() || *c == '_')
+        .collect();
+    let mut name = String::new();
+    for (i, letter) in letters.iter().enumerate() {
+        let before = i.checked_sub(1).and_then(|b| letters.get(b));
+        let after = letters.get(i + 1);
+        let starts_word = letter.is_uppercase()
+            && (before.is_some_and(|b| b.is_lowercase())
+                || (before.is_some() && after.is_some_and(|a| a.is_lowercase())));
+        if starts_word && !name.ends_with('_') {
+            name.push('_');
+        }
+        name.extend(letter.to_lowercase());
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_keras() {
+        let pairs = [
+            ("Dense", "dense"),
+            ("ReLU", "re_lu"),
+            ("LeakyReLU", "leaky_re_lu"),
+            ("PReLU", "p_re_lu"),
+            ("ELU", "elu"),
+            ("Conv2D", "conv2d"),
+            ("LSTM", "lstm"),
+            ("BatchNormalization", "batch_normalization"),
+        ];
+        for (class, name) in pairs {
+            assert_eq!(snake_case(class), name);
+        }
+    }
+
+    #[test]
+    fn layers_of_a_class_are_numbered() {
+        let mut counts = HashMap::new();
+        let names: Vec<String> = (0..3).map(|_| numbered(&mut counts, "Dense")).collect();
+        assert_eq!(names, ["dense", "dense_1", "dense_2"]);
+    }
+}

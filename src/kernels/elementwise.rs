@@ -1,0 +1,149 @@
+//! Loops that treat each element alone.
+//!
+//! Each runs vectorised, and above [`GRAIN`](super::parallel::GRAIN) elements on several threads.
+//! The function must be inlined into the loop: pass a function such as `math::tanh` by name, or
+//! mark a closure that does more than a few operations: `map(x, out, #[inline(always)] |x| ...)`.
+
+use super::parallel::chunks1;
+use super::simd::dispatch;
+
+/// `out = f(x)`, element by element.
+#[inline]
+pub(crate) fn map(x: &[f32], out: &mut [f32], f: impl Fn(f32) -> f32 + Sync) {
+    debug_assert_eq!(x.len(), out.len());
+    let length = x.len().min(out.len());
+    chunks1(&mut out[..length], |offset, out| {
+        let x = &x[offset..][..out.len()];
+        dispatch(
+            #[inline(always)]
+            || {
+                for (out, x) in out.iter_mut().zip(x) {
+                    *out = f(*x);
+                }
+            },
+        );
+    });
+}
+
+/// `x = f(x)`, element by element.
+#[inline]
+pub(crate) fn map_in_place(x: &mut [f32], f: impl Fn(f32) -> f32 + Sync) {
+    chunks1(x, |_, x| {
+        dispatch(
+            #[inline(always)]
+            || {
+                for x in x.iter_mut() {
+                    *x = f(*x);
+                }
+            },
+        );
+    });
+}
+
+/// `out = f(a, b)`, element by element.
+#[inline]
+pub(crate) fn zip(a: &[f32], b: &[f32], out: &mut [f32], f: impl Fn(f32, f32) -> f32 + Sync) {
+    debug_assert_eq!(a.len(), out.len());
+    debug_assert_eq!(b.len(), out.len());
+    let length = a.len().min(b.len()).min(out.len());
+    chunks1(&mut out[..length], |offset, out| {
+        let (a, b) = (&a[offset..][..out.len()], &b[offset..][..out.len()]);
+        dispatch(
+            #[inline(always)]
+            || {
+                for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
+                    *out = f(*a, *b);
+                }
+            },
+        );
+    });
+}
+
+/// `a = f(a, b)`, element by element.
+#[inline]
+pub(crate) fn zip_in_place(a: &mut [f32], b: &[f32], f: impl Fn(f32, f32) -> f32 + Sync) {
+    debug_assert_eq!(a.len(), b.len());
+    let length = a.len().min(b.len());
+    chunks1(&mut a[..length], |offset, a| {
+        let b = &b[offset..][..a.len()];
+        dispatch(
+            #[inline(always)]
+            || {
+                for (a, b) in a.iter_mut().zip(b) {
+                    *a = f(*a, *b);
+                }
+            },
+        );
+    });
+}
+
+/// `out = f(a, b, c)`, element by element.
+#[inline]
+pub(crate) fn zip3(
+    a: &[f32],
+    b: &[f32],
+    c: &[f32],
+    out: &mut [f32],
+    f: impl Fn(f32, f32, f32) -> f32 + Sync,
+) {
+    debug_assert_eq!(a.len(), out.len());
+    debug_assert_eq!(b.len(), out.len());
+    debug_assert_eq!(c.len(), out.len());
+    let length = a.len().min(b.len()).min(c.len()).min(out.len());
+    chunks1(&mut out[..length], |offset, out| {
+        let (a, b) = (&a[offset..][..out.len()], &b[offset..][..out.len()]);
+        let c = &c[offset..][..out.len()];
+        dispatch(
+            #[inline(always)]
+            || {
+                for (((out, a), b), c) in out.iter_mut().zip(a).zip(b).zip(c) {
+                    *out = f(*a, *b, *c);
+                }
+            },
+        );
+    });
+}
+
+/// `a += b`, element by element.
+#[inline]
+pub(crate) fn add_assign(a: &mut [f32], b: &[f32]) {
+    zip_in_place(a, b, |a, b| a + b);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parallel::{GRAIN, PIECE};
+    use super::*;
+
+    /// Lengths around a vector, and on both sides of where pieces begin.
+    const LENGTHS: [usize; 9] = [0, 1, 7, 8, 9, 17, 1000, GRAIN, GRAIN + PIECE + 5];
+
+    fn numbers(len: usize, seed: u32) -> Vec<f32> {
+        (0..len as u32)
+            .map(|i| (i.wrapping_mul(2_654_435_761).wrapping_add(seed) >> 16) as f32 - 3e4)
+            .collect()
+    }
+
+    #[test]
+    fn every_loop_meets_every_element_once() {
+        for len in LENGTHS {
+            let (a, b, c) = (numbers(len, 1), numbers(len, 2), numbers(len, 3));
+            let mut out = vec![0.0; len];
+            map(&a, &mut out, |a| a + 1.0);
+            assert!(out.iter().zip(&a).all(|(o, a)| *o == a + 1.0));
+            zip(&a, &b, &mut out, |a, b| a - b);
+            assert!((0..len).all(|i| out[i] == a[i] - b[i]));
+            zip3(&a, &b, &c, &mut out, |a, b, c| a * b - c);
+            assert!((0..len).all(|i| out[i] == a[i] * b[i] - c[i]));
+            out.copy_from_slice(&a);
+            map_in_place(&mut out, |a| 2.0 * a);
+            assert!((0..len).all(|i| out[i] == 2.0 * a[i]));
+            out.copy_from_slice(&a);
+            zip_in_place(&mut out, &b, |a, b| a.max(b));
+            assert!((0..len).all(|i| out[i] == a[i].max(b[i])));
+            out.copy_from_slice(&a);
+            add_assign(&mut out, &b);
+            assert!((0..len).all(|i| out[i] == a[i] + b[i]));
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The loops over numbers, on plain `f32` slices: the only place with `unsafe`.
+//!
+//! Everything here works on row-major slices, allocates nothing, and gives the same bits at
+//! any number of threads: work is split into pieces whose size depends on the data alone.
+//! Lengths are checked by whoever traced the model; a mistake here is caught by a
+//! `debug_assert` and never becomes undefined behaviour.
+
+pub(crate) mod aligned;
+pub(crate) mod elementwise;
+pub(crate) mod math;
+pub(crate) mod matmul;
+pub(crate) mod parallel;
+pub(crate) mod reduce;
+pub(crate) mod simd;
+mod small_matmul;

@@ -1,0 +1,76 @@
+//! Work in pieces over rayon's threads, with the same result at any number of them.
+
+use std::sync::OnceLock;
+
+use rayon::prelude::*;
+
+/// The number of elements up to which an elementwise loop stays on one thread.
+///
+/// Waking a thread costs some 5 to 10 us, as much as a cheap loop over this many numbers.
+pub(crate) const GRAIN: usize = 64 * 1024;
+
+/// The elements of one piece of a loop that is split.
+pub(crate) const PIECE: usize = 16 * 1024;
+
+/// The number of rayon's threads, asked once: asking reads the environment and the cgroups.
+#[inline]
+pub(crate) fn threads() -> usize {
+    static THREADS: OnceLock<usize> = OnceLock::new();
+    *THREADS.get_or_init(rayon::current_num_threads)
+}
+
+/// Calls `f(offset, piece)` for pieces of `out`, in parallel where that pays.
+///
+/// Up to [`GRAIN`] elements are one piece; more are pieces of a fixed size, whatever the number
+/// of threads, so that what `f` does with `offset` does not depend on it either.
+#[inline]
+pub(crate) fn chunks1(out: &mut [f32], f: impl Fn(usize, &mut [f32]) + Sync) {
+    if out.len() <= GRAIN {
+        f(0, out);
+    } else if threads() == 1 {
+        for (i, piece) in out.chunks_mut(PIECE).enumerate() {
+            f(i * PIECE, piece);
+        }
+    } else {
+        out.par_chunks_mut(PIECE)
+            .enumerate()
+            .for_each(|(i, piece)| f(i * PIECE, piece));
+    }
+}
+
+/// Runs both closures, in parallel when there is more than one thread.
+#[inline]
+pub(crate) fn join<A: Send, B: Send>(
+    a: impl FnOnce() -> A + Send,
+    b: impl FnOnce() -> B + Send,
+) -> (A, B) {
+    if threads() == 1 {
+        (a(), b())
+    } else {
+        rayon::join(a, b)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_cover_every_element_once_with_its_offset() {
+        for len in [0, 1, GRAIN, GRAIN + 1, GRAIN + 3 * PIECE + 7] {
+            let mut out = vec![0.0; len];
+            chunks1(&mut out, |offset, piece| {
+                for (i, value) in piece.iter_mut().enumerate() {
+                    *value += (offset + i) as f32;
+                }
+            });
+            assert!(out.iter().enumerate().all(|(i, v)| *v == i as f32));
+        }
+    }
+
+    #[test]
+    fn join_runs_both() {
+        assert_eq!(join(|| 1, || 2), (1, 2));
+        assert!(threads() >= 1);
+    }
+}

@@ -1,0 +1,134 @@
+//! How layers are written to and read from Keras's configurations.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use crate::error::{Error, Result};
+
+/// The settings that every layer has.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Base {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
+    pub(crate) trainable: bool,
+    pub(crate) dtype: Json,
+}
+
+impl Default for Base {
+    fn default() -> Self {
+        Base {
+            name: None,
+            trainable: true,
+            dtype: Json::from("float32"),
+        }
+    }
+}
+
+/// A setting that Keras has and this crate does not: only its absence is understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub(crate) struct Absent(Option<()>);
+
+impl<'de> Deserialize<'de> for Absent {
+    fn deserialize<D: serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> std::result::Result<Self, D::Error> {
+        match Json::deserialize(deserializer)? {
+            Json::Null => Ok(Absent(None)),
+            other => Err(serde::de::Error::custom(format!(
+                "a setting that is not supported yet has the value {other}"
+            ))),
+        }
+    }
+}
+
+/// A layer from its configuration.
+pub(crate) fn parse<L: DeserializeOwned>(class_name: &str, config: &Json) -> Result<L> {
+    serde_json::from_value(config.clone()).map_err(|error| Error::Config {
+        class_name: class_name.into(),
+        message: error.to_string(),
+    })
+}
+
+/// The configuration of a layer.
+pub(crate) fn written<L: Serialize>(layer: &L) -> Json {
+    serde_json::to_value(layer).unwrap_or(Json::Null)
+}
+
+/// The builder methods and trait methods that every layer of ours has, written once.
+macro_rules! shared_settings {
+    (builder) => {
+        /// Gives the layer a name; without one the model numbers it by its class.
+        pub fn name(mut self, name: impl Into<String>) -> Self {
+            self.base.name = Some(name.into());
+            self
+        }
+
+        /// Whether training changes the layer's weights. Default: true.
+        pub fn trainable(mut self, trainable: bool) -> Self {
+            self.base.trainable = trainable;
+            self
+        }
+    };
+    (layer) => {
+        fn name(&self) -> Option<&str> {
+            self.base.name.as_deref()
+        }
+
+        fn trainable(&self) -> bool {
+            self.base.trainable
+        }
+
+        fn config(&self) -> serde_json::Value {
+            $crate::layers::written(self)
+        }
+    };
+}
+pub(crate) use shared_settings;
+
+/// Serialises an activation as Keras does; for `#[serde(with)]`.
+pub(crate) mod activation {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::activations::{self, Activation};
+
+    pub(crate) fn serialize<S: Serializer>(
+        activation: &Arc<dyn Activation>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        activations::to_keras(activation).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Arc<dyn Activation>, D::Error> {
+        let json = serde_json::Value::deserialize(deserializer)?;
+        activations::from_keras(&json).map_err(serde::de::Error::custom)
+    }
+}
+
+/// Serialises an initializer as Keras does; for `#[serde(with)]`.
+pub(crate) mod initializer {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::initializers::{self, Initializer};
+
+    pub(crate) fn serialize<S: Serializer>(
+        initializer: &Arc<dyn Initializer>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        initializers::to_keras(initializer).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Arc<dyn Initializer>, D::Error> {
+        let json = serde_json::Value::deserialize(deserializer)?;
+        initializers::from_keras(&json).map_err(serde::de::Error::custom)
+    }
+}

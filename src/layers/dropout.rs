@@ -1,0 +1,103 @@
+//! [`Dropout`].
+
+use serde::{Deserialize, Serialize};
+
+use super::config::Base;
+use super::{Layer, shared_settings};
+use crate::error::{Error, Result};
+use crate::graph::{Scope, Value};
+
+/// Sets inputs to zero at random while training, and scales the others up to keep the mean.
+///
+/// `y = x m / (1 - rate)`, where each `m` is 0 with probability `rate` and 1 otherwise. Outside
+/// training `y = x`. Shapes are unchanged.
+///
+/// Source: Srivastava et al. 2014, <https://jmlr.org/papers/v15/srivastava14a.html>;
+/// <https://keras.io/api/layers/regularization_layers/dropout/>
+///
+/// # Examples
+///
+/// ```
+/// use horn::prelude::*;
+///
+/// let model = Sequential::new()
+///     .add(Dense::new(64).input_dim(8).activation(Relu))
+///     .add(Dropout::new(0.5))
+///     .add(Dense::new(1));
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Dropout {
+    #[serde(flatten)]
+    base: Base,
+    rate: f32,
+    seed: Option<u64>,
+    noise_shape: Option<Vec<Option<usize>>>,
+}
+
+impl Dropout {
+    /// Drops this fraction of the inputs, from 0 up to but not including 1.
+    pub fn new(rate: f32) -> Self {
+        Dropout {
+            rate,
+            ..Dropout::default()
+        }
+    }
+
+    /// Draws from a seed of the layer's own. Default: from the model's.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// The shape of what is drawn, the batch included, where an axis of 1 drops or keeps the
+    /// whole axis together and `None` stands for the input's own length. Default: the input's
+    /// shape.
+    pub fn noise_shape(mut self, shape: impl Into<Vec<Option<usize>>>) -> Self {
+        self.noise_shape = Some(shape.into());
+        self
+    }
+
+    shared_settings!(builder);
+}
+
+impl Layer for Dropout {
+    fn call(&self, scope: &mut Scope, x: &Value) -> Value {
+        if !scope.training() || self.rate == 0.0 {
+            return x.clone();
+        }
+        let noise: Vec<usize> = match &self.noise_shape {
+            None => x.shape().dims().to_vec(),
+            Some(noise) if noise.len() == x.rank() => noise
+                .iter()
+                .zip(x.shape().dims())
+                .map(|(wanted, own)| wanted.unwrap_or(*own))
+                .collect(),
+            Some(noise) => {
+                return x.fail(format!(
+                    "`noise_shape` {noise:?} must have as many axes as the inputs {}",
+                    x.shape()
+                ));
+            }
+        };
+        x * scope.dropout_mask(noise, self.rate, self.seed)
+    }
+
+    fn class_name(&self) -> &str {
+        "Dropout"
+    }
+
+    fn validate(&self) -> Result<()> {
+        match (0.0..1.0).contains(&self.rate) {
+            true => Ok(()),
+            false => Err(Error::argument(
+                "Dropout",
+                "rate",
+                "at least 0 and below 1",
+                self.rate,
+            )),
+        }
+    }
+
+    shared_settings!(layer);
+}

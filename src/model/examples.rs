@@ -1,0 +1,305 @@
+//! Inputs, targets and weights, checked against the model before any work is done.
+
+use std::ops::Range;
+
+use super::built::Built;
+use crate::data::Rows;
+use crate::error::{Error, Result};
+use crate::graph::plan::Plan;
+use crate::losses::{self, Loss, Targets};
+use crate::ops::Port;
+use crate::shape::tuple;
+
+/// Rows of inputs with their targets and weights; borrowed, never copied.
+#[derive(Debug, Clone)]
+pub(crate) struct Examples<'a> {
+    pub(crate) x: Rows<'a>,
+    pub(crate) y: Rows<'a>,
+    /// One weight a row.
+    pub(crate) weights: Option<Vec<f32>>,
+}
+
+/// Which rows make a batch.
+#[derive(Debug, Clone)]
+pub(crate) enum Pick<'a> {
+    Range(Range<usize>),
+    Rows(&'a [u32]),
+}
+
+impl<'a> Examples<'a> {
+    /// Rows of inputs and targets that the model and its loss can take.
+    pub(crate) fn new(
+        (x, y): (Rows<'a>, Rows<'a>),
+        built: &Built,
+        loss: &dyn Loss,
+        first: &str,
+        allow_non_finite: bool,
+    ) -> Result<Self> {
+        check_inputs(&x, built, first, allow_non_finite)?;
+        check_targets(&y, &x, built, loss)?;
+        if !allow_non_finite {
+            finite("y", &y)?;
+            check_labels(&y, built, loss)?;
+        }
+        Ok(Examples {
+            x,
+            y,
+            weights: None,
+        })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.x.len()
+    }
+
+    /// Weighs each row: by what is given for it, and by its class.
+    pub(crate) fn weigh(&mut self, given: Option<&Rows>, classes: &[(i64, f32)]) -> Result<()> {
+        if let Some(given) = given {
+            if given.row_size() != 1 || given.len() != self.len() {
+                return Err(Error::Shape {
+                    place: "`sample_weight`".into(),
+                    expected: format!("one weight for each of {} rows", self.len()),
+                    found: shape_text(given.shape()),
+                    hint: "give a vector as long as the data".into(),
+                });
+            }
+            let bad = |weight: f32| !(weight >= 0.0 && weight.is_finite());
+            if let Some((row, _, weight)) = given.first_where(bad) {
+                return Err(Error::argument(
+                    "fit",
+                    format!("sample_weight[{row}]"),
+                    "at least 0 and finite",
+                    weight,
+                ));
+            }
+        }
+        if given.is_none() && classes.is_empty() {
+            return Ok(());
+        }
+        let mut weights = vec![1.0; self.len()];
+        if let Some(given) = given {
+            given.gather_range(0..self.len(), &mut weights);
+        }
+        if !classes.is_empty() {
+            self.weigh_classes(classes, &mut weights)?;
+        }
+        self.weights = Some(weights);
+        Ok(())
+    }
+
+    /// Multiplies the weight of each row by that of its class; classes not named keep 1.
+    fn weigh_classes(&self, classes: &[(i64, f32)], weights: &mut [f32]) -> Result<()> {
+        if let Some((class, weight)) = classes.iter().find(|(_, w)| !(*w >= 0.0 && w.is_finite())) {
+            let found = format!("{weight} for class {class}");
+            return Err(Error::argument(
+                "fit",
+                "class_weight",
+                "at least 0 and finite",
+                found,
+            ));
+        }
+        let mut row = vec![0.0; self.y.row_size()];
+        for (i, weight) in weights.iter_mut().enumerate() {
+            self.y.gather_range(i..i + 1, &mut row);
+            let class = match row.as_slice() {
+                [id] => *id as i64,
+                one_hot => {
+                    let best = |a: &(usize, f32), b: &(usize, f32)| a.1.total_cmp(&b.1);
+                    let values = one_hot.iter().copied().enumerate();
+                    values
+                        .rev()
+                        .max_by(best)
+                        .map_or(0, |(class, _)| class as i64)
+                }
+            };
+            if let Some((_, factor)) = classes.iter().find(|(known, _)| *known == class) {
+                *weight *= factor;
+            }
+        }
+        Ok(())
+    }
+
+    /// Splits into the rows before and those from a place on.
+    pub(crate) fn split_at(self, place: usize) -> (Examples<'a>, Examples<'a>) {
+        let part = |range: Range<usize>| Examples {
+            x: self.x.slice(range.clone()),
+            y: self.y.slice(range.clone()),
+            weights: self
+                .weights
+                .as_ref()
+                .and_then(|w| w.get(range))
+                .map(<[f32]>::to_vec),
+        };
+        (part(0..place), part(place..self.len()))
+    }
+
+    /// Writes a batch where the plan reads it.
+    pub(crate) fn fill(&self, pick: &Pick, plan: &Plan, workspace: &mut [f32]) {
+        for port in &plan.ports {
+            let Some(to) = workspace.get_mut(port.range.clone()) else {
+                continue;
+            };
+            match port.port {
+                Port::Features(_) => gather(&self.x, pick, to),
+                Port::Targets => gather(&self.y, pick, to),
+                Port::SampleWeight => self.fill_weights(pick, to),
+            }
+        }
+    }
+
+    fn fill_weights(&self, pick: &Pick, to: &mut [f32]) {
+        let weights = self.weights.as_deref().unwrap_or(&[]);
+        match pick {
+            Pick::Range(range) => {
+                for (to, weight) in to.iter_mut().zip(weights.iter().skip(range.start)) {
+                    *to = *weight;
+                }
+            }
+            Pick::Rows(rows) => {
+                for (to, row) in to.iter_mut().zip(*rows) {
+                    *to = weights.get(*row as usize).copied().unwrap_or(1.0);
+                }
+            }
+        }
+    }
+}
+
+fn gather(rows: &Rows, pick: &Pick, to: &mut [f32]) {
+    match pick {
+        Pick::Range(range) => rows.gather_range(range.clone(), to),
+        Pick::Rows(indices) => rows.gather(indices, to),
+    }
+}
+
+/// `(3, 4)`
+pub(crate) fn shape_text(shape: &[usize]) -> String {
+    let parts: Vec<String> = shape.iter().map(usize::to_string).collect();
+    tuple(&parts)
+}
+
+/// `(batch, 4)`
+fn batch_text(row: &[usize]) -> String {
+    let lengths = row.iter().map(usize::to_string);
+    let parts: Vec<String> = std::iter::once("batch".to_string())
+        .chain(lengths)
+        .collect();
+    tuple(&parts)
+}
+
+/// Inputs of the shape that the first layer takes, and no NaN or infinity in them.
+pub(crate) fn check_inputs(
+    x: &Rows,
+    built: &Built,
+    first: &str,
+    allow_non_finite: bool,
+) -> Result<()> {
+    let column = x.row_shape().is_empty() && built.row == [1];
+    if x.row_shape() != built.row && !column {
+        return Err(Error::Shape {
+            place: format!("layer `{first}`"),
+            expected: format!("inputs of shape {}", batch_text(&built.row)),
+            found: batch_text(x.row_shape()),
+            hint: "check the columns that you select, or the first layer's `input_dim`".into(),
+        });
+    }
+    if x.len() == 0 {
+        return Err(Error::argument("x", "rows", "at least 1", 0));
+    }
+    if u32::try_from(x.len()).is_err() {
+        return Err(Error::argument(
+            "x",
+            "rows",
+            "at most 4 294 967 295",
+            x.len(),
+        ));
+    }
+    match allow_non_finite {
+        true => Ok(()),
+        false => finite("x", x),
+    }
+}
+
+/// No NaN or infinity.
+fn finite(what: &'static str, rows: &Rows) -> Result<()> {
+    match rows.first_non_finite() {
+        None => Ok(()),
+        Some((row, column, value)) => Err(Error::NonFinite {
+            what,
+            row,
+            column,
+            value,
+        }),
+    }
+}
+
+/// As many targets as inputs, of the shape that the loss compares with the predictions.
+fn check_targets(y: &Rows, x: &Rows, built: &Built, loss: &dyn Loss) -> Result<()> {
+    if y.len() != x.len() {
+        return Err(Error::Shape {
+            place: "`y`".into(),
+            expected: format!("as many rows as `x`, {}", x.len()),
+            found: format!("{}", y.len()),
+            hint: "every input needs one target".into(),
+        });
+    }
+    let output = built.output(y.len());
+    if losses::aligned(loss.targets(), y.shape(), output.dims()).is_some() {
+        return Ok(());
+    }
+    let row = output.dims().get(1..).unwrap_or(&[]);
+    let ids = matches!(loss.targets(), Targets::ClassIds { .. });
+    let (expected, hint) = match (ids, row) {
+        (true, [samples @ .., classes]) => (
+            format!(
+                "one class id (0 to {}) a row: {}",
+                classes.saturating_sub(1),
+                batch_text(samples)
+            ),
+            "for one-hot targets use `CategoricalCrossentropy`".to_string(),
+        ),
+        _ => (
+            format!("targets of the shape of the outputs, {}", batch_text(row)),
+            "check the last layer's `units`; for class ids use `SparseCategoricalCrossentropy`"
+                .into(),
+        ),
+    };
+    Err(Error::Shape {
+        place: format!("loss `{}`", loss.name()),
+        expected,
+        found: batch_text(y.row_shape()),
+        hint,
+    })
+}
+
+/// Targets that the loss can take: probabilities from 0 to 1, or ids of classes that exist.
+fn check_labels(y: &Rows, built: &Built, loss: &dyn Loss) -> Result<()> {
+    let classes = built.output(1).last();
+    let bad = match loss.targets() {
+        Targets::Values => None,
+        Targets::Probabilities => y.first_where(|t| !(0.0..=1.0).contains(&t)),
+        Targets::ClassIds { ignored } => y.first_where(|id| {
+            let ignored = ignored.is_some_and(|ignored| ignored as f32 == id);
+            !ignored && !(id >= 0.0 && id < classes as f32 && id.fract() == 0.0)
+        }),
+    };
+    let Some((row, column, value)) = bad else {
+        return Ok(());
+    };
+    let expected = match loss.targets() {
+        Targets::ClassIds { .. } => format!(
+            "expected a whole number from 0 to {}, one for each output unit: count classes from 0, \
+             or give the last layer more units",
+            classes.saturating_sub(1)
+        ),
+        _ => {
+            "expected a value from 0 to 1: scale or recode the targets, or use another loss".into()
+        }
+    };
+    Err(Error::Target {
+        loss: loss.class_name().to_string(),
+        row,
+        column,
+        value,
+        expected,
+    })
+}

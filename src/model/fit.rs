@@ -1,0 +1,692 @@
+//! Step 4, [`Fit`], and the training loop: one straight line from rows to weights.
+
+use std::sync::Arc;
+
+use super::built::Built;
+use super::compile::{Compiled, Watched};
+use super::evaluate::{Tally, update_metrics};
+use super::examples::{Examples, Pick};
+use super::history::History;
+use super::network::Network;
+use super::plans::{Key, Mode, Prepared};
+use super::sequential::Sequential;
+use crate::backend::cpu::Run;
+use crate::callbacks::{self, Callback, Control, Logs, Progress};
+use crate::data::{AsRows, Rows};
+use crate::error::{Error, Result};
+use crate::kernels::aligned::Aligned;
+use crate::ops::Draw;
+use crate::optimizers::{State, Variable};
+use crate::random::{Purpose, shuffle, stream};
+
+/// How a model is trained: what [`Sequential::fit`] takes.
+///
+/// Source: <https://keras.io/api/models/model_training_apis/#fit-method>
+///
+/// # Examples
+///
+/// ```
+/// use horn::prelude::*;
+///
+/// let (x, y) = (array![[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], array![0, 1, 1, 0]);
+/// let mut model = Sequential::new()
+///     .seed(1)
+///     .add(Dense::new(8).input_dim(2).activation(Tanh))
+///     .add(Dense::new(1).activation(Sigmoid));
+/// model.compile(Compile::new(Adam::new().learning_rate(0.1), BinaryCrossentropy::new()))?;
+/// let history = model.fit(&x, &y, Fit::new().epochs(100).verbose(0))?;
+/// assert!(history["loss"][99] < history["loss"][0]);
+/// # Ok::<(), horn::Error>(())
+/// ```
+pub struct Fit<'a> {
+    epochs: usize,
+    batch_size: usize,
+    verbose: u8,
+    shuffle: bool,
+    initial_epoch: usize,
+    steps_per_epoch: Option<usize>,
+    validation_split: f32,
+    validation_data: Option<(Rows<'a>, Rows<'a>)>,
+    validation_sample_weight: Option<Rows<'a>>,
+    validation_batch_size: Option<usize>,
+    sample_weight: Option<Rows<'a>>,
+    class_weight: Vec<(i64, f32)>,
+    allow_non_finite: bool,
+    callbacks: Vec<Box<dyn Callback + 'a>>,
+}
+
+impl std::fmt::Debug for Fit<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Fit")
+            .field("epochs", &self.epochs)
+            .field("batch_size", &self.batch_size)
+            .field("verbose", &self.verbose)
+            .field("shuffle", &self.shuffle)
+            .field("initial_epoch", &self.initial_epoch)
+            .field("steps_per_epoch", &self.steps_per_epoch)
+            .field("validation_split", &self.validation_split)
+            .field("class_weight", &self.class_weight)
+            .field("callbacks", &self.callbacks.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for Fit<'_> {
+    fn default() -> Self {
+        Fit::new()
+    }
+}
+
+impl<'a> Fit<'a> {
+    /// With Keras's defaults: one epoch, batches of 32, shuffled, with a progress bar.
+    pub fn new() -> Self {
+        Fit {
+            epochs: 1,
+            batch_size: 32,
+            verbose: 1,
+            shuffle: true,
+            initial_epoch: 0,
+            steps_per_epoch: None,
+            validation_split: 0.0,
+            validation_data: None,
+            validation_sample_weight: None,
+            validation_batch_size: None,
+            sample_weight: None,
+            class_weight: Vec::new(),
+            allow_non_finite: false,
+            callbacks: Vec::new(),
+        }
+    }
+
+    /// The number of the last epoch: how often the data are gone through. Default: 1.
+    pub fn epochs(mut self, epochs: usize) -> Self {
+        self.epochs = epochs;
+        self
+    }
+
+    /// How many rows make one step. The last batch of an epoch may be smaller. Default: 32.
+    pub fn batch_size(mut self, batch_size: usize) -> Self {
+        self.batch_size = batch_size;
+        self
+    }
+
+    /// What is printed: 0 nothing, 1 a progress bar (one line an epoch where the output is not a
+    /// terminal), 2 one line an epoch. Default: 1.
+    pub fn verbose(mut self, verbose: u8) -> Self {
+        self.verbose = verbose;
+        self
+    }
+
+    /// Whether rows are taken in a new random order in each epoch. Default: true.
+    pub fn shuffle(mut self, shuffle: bool) -> Self {
+        self.shuffle = shuffle;
+        self
+    }
+
+    /// How many epochs were trained before, in an earlier run that this one resumes. Default: 0.
+    pub fn initial_epoch(mut self, initial_epoch: usize) -> Self {
+        self.initial_epoch = initial_epoch;
+        self
+    }
+
+    /// How many batches make an epoch. Default: as many as the data give.
+    pub fn steps_per_epoch(mut self, steps: usize) -> Self {
+        self.steps_per_epoch = Some(steps);
+        self
+    }
+
+    /// Keeps the last fraction of the rows, before any shuffling, for validation: training gets
+    /// the first `floor(rows (1 - fraction))`. Shuffle sorted data first. Default: 0.
+    pub fn validation_split(mut self, fraction: f32) -> Self {
+        self.validation_split = fraction;
+        self
+    }
+
+    /// Evaluates the model on these after each epoch; logged as `val_loss` and so on.
+    pub fn validation_data(
+        mut self,
+        x: &'a (impl AsRows + ?Sized),
+        y: &'a (impl AsRows + ?Sized),
+    ) -> Self {
+        self.validation_data = Some((x.as_rows(), y.as_rows()));
+        self
+    }
+
+    /// One weight for each row of the validation data. Default: all 1.
+    pub fn validation_sample_weight(mut self, weights: &'a (impl AsRows + ?Sized)) -> Self {
+        self.validation_sample_weight = Some(weights.as_rows());
+        self
+    }
+
+    /// How many validation rows are evaluated at a time. Default: `batch_size`.
+    pub fn validation_batch_size(mut self, batch_size: usize) -> Self {
+        self.validation_batch_size = Some(batch_size);
+        self
+    }
+
+    /// One weight for each row, by which its loss is multiplied. Default: all 1.
+    pub fn sample_weight(mut self, weights: &'a (impl AsRows + ?Sized)) -> Self {
+        self.sample_weight = Some(weights.as_rows());
+        self
+    }
+
+    /// A weight for each class, by which the loss of its rows is multiplied; classes that are not
+    /// named keep 1. Multiplies with `sample_weight`. Validation is not weighted.
+    pub fn class_weight(mut self, weights: impl Into<Vec<(i64, f32)>>) -> Self {
+        self.class_weight = weights.into();
+        self
+    }
+
+    /// Whether NaN and infinity in the data are let through. Default: false, an error says where.
+    pub fn allow_non_finite(mut self, allow: bool) -> Self {
+        self.allow_non_finite = allow;
+        self
+    }
+
+    /// Adds a callback. Give `&mut callback` to look at it afterwards.
+    pub fn callback(mut self, callback: impl Callback + 'a) -> Self {
+        self.callbacks.push(Box::new(callback));
+        self
+    }
+
+    fn check(&self) -> Result<()> {
+        let bad = |argument, expected: &str, found: &dyn std::fmt::Display| {
+            Err(Error::argument("fit", argument, expected, found))
+        };
+        if self.epochs == 0 {
+            return bad("epochs", "at least 1", &0);
+        }
+        if self.batch_size == 0 {
+            return bad("batch_size", "at least 1", &0);
+        }
+        if self.validation_batch_size == Some(0) {
+            return bad("validation_batch_size", "at least 1", &0);
+        }
+        if self.verbose > 2 {
+            return bad("verbose", "0, 1 or 2", &self.verbose);
+        }
+        if self.initial_epoch >= self.epochs {
+            return bad("initial_epoch", "below `epochs`", &self.initial_epoch);
+        }
+        if !(0.0..1.0).contains(&self.validation_split) {
+            return bad(
+                "validation_split",
+                "at least 0 and below 1",
+                &self.validation_split,
+            );
+        }
+        if self.validation_split > 0.0 && self.validation_data.is_some() {
+            return bad(
+                "validation_split",
+                "0 when `validation_data` is given",
+                &self.validation_split,
+            );
+        }
+        if self.validation_sample_weight.is_some() && self.validation_data.is_none() {
+            return bad(
+                "validation_sample_weight",
+                "given with `validation_data`",
+                &"no data",
+            );
+        }
+        Ok(())
+    }
+
+    /// How many batches of `rows` rows make an epoch.
+    fn steps(&self, rows: usize) -> Result<usize> {
+        let available = rows.div_ceil(self.batch_size);
+        match self.steps_per_epoch {
+            None => Ok(available),
+            Some(steps) if (1..=available).contains(&steps) => Ok(steps),
+            Some(steps) => Err(Error::argument(
+                "fit",
+                "steps_per_epoch",
+                format!("from 1 to the {available} batches that {rows} rows give"),
+                steps,
+            )),
+        }
+    }
+
+    /// The rows to train on and those to validate with.
+    fn divide<'d>(
+        &'d self,
+        all: Examples<'d>,
+        built: &Built,
+        compiled: &Compiled,
+        first: &str,
+    ) -> Result<(Examples<'d>, Option<Examples<'d>>)>
+    {
+        if let Some((x, y)) = &self.validation_data {
+            let data = (x.view(), y.view());
+            let loss = compiled.loss.as_ref();
+            let mut held = Examples::new(data, built, loss, first, self.allow_non_finite)?;
+            held.weigh(self.validation_sample_weight.as_ref(), &[])?;
+            return Ok((all, Some(held)));
+        }
+        if self.validation_split == 0.0 {
+            return Ok((all, None));
+        }
+        let rows = all.len();
+        let place = (rows as f64 * (1.0 - f64::from(self.validation_split))).floor() as usize;
+        if place == 0 || place == rows {
+            return Err(Error::argument(
+                "fit",
+                "validation_split",
+                format!("a fraction that leaves rows on both sides of {rows}"),
+                self.validation_split,
+            ));
+        }
+        let (train, mut held) = all.split_at(place);
+        if !self.class_weight.is_empty() {
+            // As in Keras, class weights are for training only.
+            held.weights = None;
+            let weights = self.sample_weight.as_ref().map(|w| w.slice(place..rows));
+            held.weigh(weights.as_ref(), &[])?;
+        }
+        if self.verbose > 0 && one_class(&held) && !one_class(&train) {
+            eprintln!(
+                "warning: the last {} rows, which `validation_split` keeps, all have the same \
+                 target: shuffle the rows first",
+                held.len()
+            );
+        }
+        Ok((train, Some(held)))
+    }
+}
+
+/// Whether all targets are the same.
+fn one_class(examples: &Examples) -> bool {
+    let mut first = vec![0.0; examples.y.row_size()];
+    examples.y.gather_range(0..1, &mut first);
+    let first = first.first().copied().unwrap_or(0.0);
+    examples.y.row_size() == 1 && examples.y.first_where(|target| target != first).is_none()
+}
+
+/// A training under way.
+struct Training<'t, 'a> {
+    network: &'t Network,
+    built: &'t mut Built,
+    compiled: &'t mut Compiled,
+    seed: u64,
+    variables: &'t [Variable<'t>],
+    train: Examples<'a>,
+    held: Option<Examples<'a>>,
+    /// The order of the rows in this epoch.
+    order: Vec<u32>,
+    steps: usize,
+    full: Bench,
+    last: Option<Bench>,
+    watched: Vec<Watched>,
+    /// The same metrics, for validation.
+    judges: Vec<Watched>,
+    tally: Tally,
+    names: Vec<String>,
+    /// Where each logged value stands in the order in which they are printed.
+    places: Vec<usize>,
+    values: Vec<f32>,
+}
+
+/// A plan with a workspace of its own.
+struct Bench {
+    prepared: Arc<Prepared>,
+    workspace: Aligned,
+}
+
+impl Bench {
+    fn new(prepared: Arc<Prepared>) -> Self {
+        Bench {
+            workspace: prepared.workspace(),
+            prepared,
+        }
+    }
+}
+
+impl Sequential {
+    /// Trains the model on inputs `x` of shape `(rows, ...)` and targets `y`, as [`Fit`] says.
+    ///
+    /// Rows are read from where they are: nothing is copied but the batch of each step. The
+    /// history's `loss` of an epoch is the mean over its batches of the losses before each update;
+    /// metrics accumulate in the same way; `val_` values use the weights at the epoch's end.
+    ///
+    /// # Errors
+    ///
+    /// Data that do not fit the model or the loss, NaN or infinity in them, arguments out of
+    /// range, a loss that turns NaN ([`Error::Diverged`]), an error of a callback. After any but
+    /// the last, the model is as it was before.
+    ///
+    /// # Examples
+    ///
+    /// See [`Fit`].
+    pub fn fit(
+        &mut self,
+        x: &(impl AsRows + ?Sized),
+        y: &(impl AsRows + ?Sized),
+        mut options: Fit,
+    ) -> Result<History> {
+        options.check()?;
+        let mut callbacks = std::mem::take(&mut options.callbacks);
+        let (x, y) = (x.as_rows(), y.as_rows());
+        let seed = self.current_seed();
+        let (network, built, compiled) = self.parts_mut("fit")?;
+        let first = network.names().into_iter().next().unwrap_or_default();
+        let loss = Arc::clone(&compiled.loss);
+        let allow = options.allow_non_finite;
+        let mut all = Examples::new((x.view(), y.view()), built, &loss, &first, allow)?;
+        all.weigh(options.sample_weight.as_ref(), &options.class_weight)?;
+        let (train, held) = options.divide(all, built, compiled, &first)?;
+
+        let specs = Arc::clone(&built.variables);
+        let variables: Vec<Variable> = specs
+            .specs
+            .iter()
+            .filter(|spec| spec.trainable)
+            .map(|spec| Variable::new(&spec.path, spec.range.clone(), spec.shape.dims()))
+            .collect();
+        let before = Snapshot::of(built, compiled);
+        if options.verbose > 0 {
+            callbacks.insert(0, Box::new(Progress::new().verbose(options.verbose)));
+        }
+        let mut training = Training::new(
+            (network, built, compiled),
+            (seed, &variables),
+            (train, held),
+            &options,
+        )?;
+        match training.run(&options, &mut callbacks) {
+            Err(error @ Error::Diverged { .. }) => {
+                before.restore(built, compiled);
+                Err(error)
+            }
+            result => result,
+        }
+    }
+}
+
+/// What a training changes, as it was before.
+struct Snapshot {
+    parameters: Aligned,
+    state: State,
+}
+
+impl Snapshot {
+    fn of(built: &Built, compiled: &Compiled) -> Self {
+        Snapshot {
+            parameters: built.parameters.clone(),
+            state: compiled.state.clone(),
+        }
+    }
+
+    fn restore(self, built: &mut Built, compiled: &mut Compiled) {
+        built.parameters = self.parameters;
+        compiled.state = self.state;
+    }
+}
+
+impl<'t, 'a> Training<'t, 'a> {
+    fn new(
+        (network, built, compiled): (&'t Network, &'t mut Built, &'t mut Compiled),
+        (seed, variables): (u64, &'t [Variable<'t>]),
+        (train, held): (Examples<'a>, Option<Examples<'a>>),
+        options: &Fit,
+    ) -> Result<Self> {
+        let steps = options.steps(train.len())?;
+        let mode = Mode::Train {
+            weighted: train.weights.is_some(),
+        };
+        let size = options.batch_size.min(train.len());
+        let bench = |batch: usize| -> Result<Bench> {
+            let loss = Some(compiled.loss.as_ref());
+            Ok(Bench::new(built.plan(
+                network,
+                loss,
+                Key { mode, batch },
+            )?))
+        };
+        let full = bench(size)?;
+        let rest = train.len() % size;
+        let last = match rest > 0 && steps * size > train.len() {
+            true => Some(bench(rest)?),
+            false => None,
+        };
+        let names = logged_names(compiled, held.is_some());
+        let places = callbacks::print_order(&names);
+        let watched = compiled.metrics.clone();
+        Ok(Training {
+            order: (0..train.len() as u32).collect(),
+            values: vec![0.0; names.len()],
+            network,
+            built,
+            compiled,
+            seed,
+            variables,
+            train,
+            held,
+            steps,
+            full,
+            last,
+            judges: watched.clone(),
+            watched,
+            tally: Tally::default(),
+            names,
+            places,
+        })
+    }
+
+    fn run(&mut self, options: &Fit, callbacks: &mut [Box<dyn Callback + '_>]) -> Result<History> {
+        let names: Vec<String> = self
+            .places
+            .iter()
+            .filter_map(|p| self.names.get(*p))
+            .cloned()
+            .collect();
+        let epochs = options.epochs - options.initial_epoch;
+        let mut history = History::with_capacity(names.clone(), epochs);
+        let mut control = Control::new(self.compiled.state.learning_rate(&self.compiled.optimizer));
+        let plan = callbacks::Run::new(
+            options.epochs,
+            options.initial_epoch,
+            self.steps,
+            names.clone(),
+        );
+        for callback in callbacks.iter_mut() {
+            callback.on_train_begin(&mut control, &plan)?;
+        }
+        let mut shown = vec![0.0; names.len()];
+        for epoch in options.initial_epoch..options.epochs {
+            self.obey(&mut control);
+            for callback in callbacks.iter_mut() {
+                callback.on_epoch_begin(&mut control, epoch);
+            }
+            self.obey(&mut control);
+            self.epoch(epoch, options, &mut control, callbacks, &mut shown)?;
+            self.validate(options)?;
+            self.log(true, &mut shown);
+            history.push(epoch, &shown);
+            let logs = Logs::new(&names, &shown);
+            for callback in callbacks.iter_mut() {
+                callback.on_epoch_end(&mut control, epoch, &logs)?;
+            }
+            if control.stopped() {
+                break;
+            }
+        }
+        self.obey(&mut control);
+        let compiled = &mut *self.compiled;
+        let trainable = self.built.variables.trainable;
+        if let Some(parameters) = self.built.parameters.get_mut(..trainable) {
+            compiled.state.finalize(&compiled.optimizer, parameters);
+        }
+        let logs = Logs::new(&names, &shown);
+        for callback in callbacks.iter_mut() {
+            callback.on_train_end(&mut control, &logs)?;
+        }
+        Ok(history)
+    }
+
+    /// Takes over a learning rate that a callback has set, and tells the one that is in force.
+    fn obey(&mut self, control: &mut Control) {
+        if let Some(rate) = control.new_learning_rate.take() {
+            self.compiled.optimizer.settings_mut().learning_rate = Arc::new(rate);
+        }
+        control.learning_rate = self.compiled.state.learning_rate(&self.compiled.optimizer);
+    }
+
+    /// One pass over the rows.
+    fn epoch(
+        &mut self,
+        epoch: usize,
+        options: &Fit,
+        control: &mut Control,
+        callbacks: &mut [Box<dyn Callback + '_>],
+        shown: &mut [f32],
+    ) -> Result<()> {
+        if options.shuffle {
+            // Each epoch shuffles anew from the sorted order, so that a resumed run draws the same.
+            self.order.iter_mut().zip(0..).for_each(|(row, i)| *row = i);
+            shuffle(
+                &mut self.order,
+                &mut stream(self.seed, Purpose::Shuffle, "", epoch as u64),
+            );
+        }
+        self.tally = Tally::default();
+        self.watched
+            .iter_mut()
+            .for_each(|watched| watched.metric.reset());
+        let hooked = callbacks.iter().any(|callback| callback.wants_batches());
+        for batch in 0..self.steps {
+            let loss = self.step(batch, options.batch_size)?;
+            if !loss.is_finite() && !options.allow_non_finite {
+                return Err(Error::Diverged {
+                    epoch: epoch + 1,
+                    batch: batch + 1,
+                    value: loss,
+                });
+            }
+            if hooked {
+                self.log(false, shown);
+                self.tell(batch, control, callbacks, shown);
+                if control.stopped() {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the callbacks that want to know of a batch.
+    fn tell(
+        &mut self,
+        batch: usize,
+        control: &mut Control,
+        callbacks: &mut [Box<dyn Callback + '_>],
+        shown: &[f32],
+    ) {
+        let trained = self.compiled.metrics.len() + 1;
+        let names: Vec<String> = self
+            .places
+            .iter()
+            .filter(|place| **place < trained)
+            .filter_map(|place| self.names.get(*place))
+            .cloned()
+            .collect();
+        let logs = Logs::new(&names, shown.get(..names.len()).unwrap_or(&[]));
+        for callback in callbacks
+            .iter_mut()
+            .filter(|callback| callback.wants_batches())
+        {
+            callback.on_batch_end(control, batch, &logs);
+        }
+        self.obey(control);
+    }
+
+    /// One batch: gather, forward, metrics, backward, update. Gives its loss before the update.
+    fn step(&mut self, batch: usize, batch_size: usize) -> Result<f32> {
+        let start = batch * batch_size;
+        let end = (start + batch_size).min(self.order.len());
+        let rows = self.order.get(start..end).unwrap_or(&[]);
+        let bench = match &mut self.last {
+            Some(last) if rows.len() < batch_size && batch > 0 => last,
+            _ => &mut self.full,
+        };
+        let plan = &bench.prepared.plan;
+        self.train
+            .fill(&Pick::Rows(rows), plan, &mut bench.workspace);
+        train(
+            plan,
+            &mut bench.workspace,
+            (self.built, self.compiled),
+            (self.seed, self.variables),
+            (&mut self.watched, &mut self.tally),
+        )
+    }
+
+    /// The losses and metrics of the rows held back.
+    fn validate(&mut self, options: &Fit) -> Result<()> {
+        let Some(held) = &self.held else {
+            return Ok(());
+        };
+        let trained = self.compiled.metrics.len() + 1;
+        let batch_size = options.validation_batch_size.unwrap_or(options.batch_size);
+        let parts = (self.network, &*self.built, &*self.compiled);
+        let out = self.values.get_mut(trained..).unwrap_or(&mut []);
+        super::evaluate::evaluate(parts, held, batch_size, &mut self.judges, out)
+    }
+
+    /// Puts the values so far into the order in which they are printed.
+    fn log(&mut self, all: bool, shown: &mut [f32]) {
+        let trained = std::iter::once(self.tally.mean());
+        let trained = trained.chain(self.watched.iter().map(|watched| watched.metric.result()));
+        for (value, now) in self.values.iter_mut().zip(trained) {
+            *value = now;
+        }
+        let limit = match all {
+            true => self.values.len(),
+            false => self.watched.len() + 1,
+        };
+        let places = self.places.iter().filter(|place| **place < limit);
+        for (to, place) in shown.iter_mut().zip(places) {
+            *to = self.values.get(*place).copied().unwrap_or(f32::NAN);
+        }
+    }
+}
+
+/// One step of training on what a workspace holds. Gives the loss before the update.
+pub(crate) fn train(
+    plan: &crate::graph::plan::Plan,
+    workspace: &mut [f32],
+    (built, compiled): (&mut Built, &mut Compiled),
+    (seed, variables): (u64, &[Variable]),
+    (watched, tally): (&mut [Watched], &mut Tally),
+) -> Result<f32> {
+    let mut run = Run {
+        plan,
+        workspace,
+        parameters: &built.parameters,
+        draw: Draw {
+            seed,
+            step: compiled.state.iterations,
+        },
+    };
+    run.forward();
+    let loss = run.output(1).first().copied().unwrap_or(0.0);
+    tally.add(loss, update_metrics(watched, &run)?);
+    run.backward(&mut compiled.gradients);
+    let trainable = built.variables.trainable;
+    if let Some(parameters) = built.parameters.get_mut(..trainable) {
+        let optimizer = &compiled.optimizer;
+        compiled
+            .state
+            .apply(optimizer, variables, parameters, &mut compiled.gradients);
+    }
+    Ok(loss)
+}
+
+/// The names of all logged values: `loss`, the metrics, then the same of the validation.
+fn logged_names(compiled: &Compiled, validates: bool) -> Vec<String> {
+    let mut names = compiled.names();
+    if validates {
+        let held: Vec<String> = names.iter().map(|name| format!("val_{name}")).collect();
+        names.extend(held);
+    }
+    names
+}

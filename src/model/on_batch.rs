@@ -1,0 +1,98 @@
+//! One step at a time, for training loops of one's own.
+
+use std::sync::Arc;
+
+use super::evaluate::Tally;
+use super::examples::{Examples, Pick};
+use super::fit::train;
+use super::plans::{Key, Mode};
+use super::scores::Scores;
+use super::sequential::Sequential;
+use crate::data::AsRows;
+use crate::error::Result;
+use crate::model::Evaluate;
+use crate::optimizers::Variable;
+
+impl Sequential {
+    /// One step of training on a batch; gives the loss and metrics before the update.
+    ///
+    /// # Errors
+    ///
+    /// A model that is not compiled, or data that do not fit it or its loss.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use horn::prelude::*;
+    ///
+    /// let mut model = Sequential::new().seed(1).add(Dense::new(1).input_dim(1));
+    /// model.compile(Compile::new(SGD::new().learning_rate(0.1), MeanSquaredError::new()))?;
+    /// let (x, y) = (array![[1.0], [2.0]], array![3.0, 5.0]);
+    /// let first = model.train_on_batch(&x, &y)?["loss"];
+    /// for _ in 0..20 {
+    ///     model.train_on_batch(&x, &y)?;
+    /// }
+    /// assert!(model.test_on_batch(&x, &y)?["loss"] < first);
+    /// # Ok::<(), horn::Error>(())
+    /// ```
+    pub fn train_on_batch(
+        &mut self,
+        x: &(impl AsRows + ?Sized),
+        y: &(impl AsRows + ?Sized),
+    ) -> Result<Scores> {
+        let seed = self.current_seed();
+        let (network, built, compiled) = self.parts_mut("train_on_batch")?;
+        let first = network.names().into_iter().next().unwrap_or_default();
+        let loss = Arc::clone(&compiled.loss);
+        let examples = Examples::new((x.as_rows(), y.as_rows()), built, &loss, &first, false)?;
+        let key = Key {
+            mode: Mode::Train { weighted: false },
+            batch: examples.len(),
+        };
+        let prepared = built.plan(network, Some(&loss), key)?;
+        let mut workspace = prepared.workspace();
+        examples.fill(
+            &Pick::Range(0..examples.len()),
+            &prepared.plan,
+            &mut workspace,
+        );
+        let specs = Arc::clone(&built.variables);
+        let variables: Vec<Variable> = specs
+            .specs
+            .iter()
+            .filter(|spec| spec.trainable)
+            .map(|spec| Variable::new(&spec.path, spec.range.clone(), spec.shape.dims()))
+            .collect();
+        let mut watched = compiled.metrics.clone();
+        let mut tally = Tally::default();
+        train(
+            &prepared.plan,
+            &mut workspace,
+            (built, compiled),
+            (seed, &variables),
+            (&mut watched, &mut tally),
+        )?;
+        prepared.give_back(workspace);
+        let metrics = watched.iter().map(|watched| watched.metric.result());
+        let values = std::iter::once(tally.mean()).chain(metrics).collect();
+        Ok(Scores::new(compiled.names(), values))
+    }
+
+    /// The loss and metrics on a batch in one pass.
+    ///
+    /// # Errors
+    ///
+    /// As [`evaluate`](Self::evaluate).
+    ///
+    /// # Examples
+    ///
+    /// See [`train_on_batch`](Self::train_on_batch).
+    pub fn test_on_batch(
+        &self,
+        x: &(impl AsRows + ?Sized),
+        y: &(impl AsRows + ?Sized),
+    ) -> Result<Scores> {
+        let rows = x.as_rows().len().max(1);
+        self.evaluate_with(x, y, Evaluate::new().batch_size(rows))
+    }
+}

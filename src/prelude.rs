@@ -1,0 +1,35 @@
+//! What `use horn::prelude::*` brings: all that a program needs for the five steps.
+
+pub use ndarray::{Array1, Array2, ArrayD, Axis, array, s};
+
+pub use crate::activations::{
+    self, Elu, Exponential, Gelu, LeakyRelu, Linear, Relu, Selu, Sigmoid, Silu, Softmax, Softplus,
+    Softsign, Tanh, activation_fn,
+};
+pub use crate::callbacks::{self, Callback, Control, Logs};
+pub use crate::data::{Csv, load_csv};
+pub use crate::error::{Error, Result};
+pub use crate::graph::{Scope, Value};
+pub use crate::initializers::{
+    self, Constant, GlorotNormal, GlorotUniform, HeNormal, HeUniform, Initializer, LecunNormal,
+    LecunUniform, Ones, Orthogonal, RandomNormal, RandomUniform, TruncatedNormal, VarianceScaling,
+    Zeros,
+};
+pub use crate::layers::{
+    self, Activation, Dense, Dropout, ELU, Flatten, Input, Layer, LeakyReLU, PReLU, ReLU, Reshape,
+};
+pub use crate::losses::{
+    self, BinaryCrossentropy, CategoricalCrossentropy, Huber, LogCosh, Loss, MeanAbsoluteError,
+    MeanAbsolutePercentageError, MeanSquaredError, MeanSquaredLogarithmicError,
+    SparseCategoricalCrossentropy, loss_fn,
+};
+pub use crate::metrics::{
+    self, Accuracy, BinaryAccuracy, CategoricalAccuracy, Metric, SparseCategoricalAccuracy,
+    TopKCategoricalAccuracy,
+};
+pub use crate::model::{
+    Compile, Evaluate, Fit, History, Predictor, Scores, Sequential, Summary, Weight,
+};
+pub use crate::optimizers::{
+    self, Adam, AdamW, CosineDecay, ExponentialDecay, Optimizer, RMSprop, SGD,
+};

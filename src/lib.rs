@@ -17,6 +17,7 @@ pub mod optimizers;
 pub mod prelude;
 pub mod random;
 mod shape;
+pub mod testing;
 
 pub use data::load_csv;
 pub use error::{Error, Result};

@@ -1,6 +1,7 @@
 //! [`HardSigmoid`].
 
 use super::Activation;
+use super::relu6::relu6;
 use crate::graph::Value;
 
 /// The sigmoid made of straight lines.
@@ -26,6 +27,6 @@ impl Activation for HardSigmoid {
     }
 
     fn call(&self, x: &Value) -> Value {
-        (x + 3.0).clip(0.0, 6.0) * (1.0 / 6.0)
+        relu6(&(x + 3.0)) * (1.0 / 6.0)
     }
 }

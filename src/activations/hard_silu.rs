@@ -1,6 +1,7 @@
 //! [`HardSilu`].
 
 use super::Activation;
+use super::relu6::relu6;
 use crate::graph::Value;
 
 /// SiLU made of straight lines, also known as hard swish.
@@ -26,6 +27,6 @@ impl Activation for HardSilu {
     }
 
     fn call(&self, x: &Value) -> Value {
-        x * (x + 3.0).clip(0.0, 6.0) * (1.0 / 6.0)
+        x * relu6(&(x + 3.0)) * (1.0 / 6.0)
     }
 }

@@ -26,6 +26,7 @@ impl Activation for HardTanh {
     }
 
     fn call(&self, x: &Value) -> Value {
-        x.clip(-1.0, 1.0)
+        let low = x.less(-1.0).select(-1.0, x);
+        x.greater(1.0).select(1.0, low)
     }
 }

@@ -26,6 +26,12 @@ impl Activation for Relu6 {
     }
 
     fn call(&self, x: &Value) -> Value {
-        x.clip(0.0, 6.0)
+        relu6(x)
     }
+}
+
+/// `min(max(x, 0), 6)`, with a slope of 0 at both bends, as in Keras.
+pub(super) fn relu6(x: &Value) -> Value {
+    let inside = x.greater(0.0) * x.less(6.0);
+    inside.select(x, x.stop_gradient().clip(0.0, 6.0))
 }

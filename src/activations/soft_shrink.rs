@@ -52,7 +52,8 @@ impl Activation for SoftShrink {
     }
 
     fn call(&self, x: &Value) -> Value {
-        (x - self.threshold).maximum(0.0) + (x + self.threshold).minimum(0.0)
+        let low = x.less(-self.threshold).select(x + self.threshold, 0.0);
+        x.greater(self.threshold).select(x - self.threshold, low)
     }
 
     fn config(&self) -> serde_json::Value {

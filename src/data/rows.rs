@@ -90,8 +90,6 @@ pub trait Element: private::Convert {}
 mod private {
     /// What [`super::Element`] does, out of sight.
     pub trait Convert: Copy + Send + Sync + 'static {
-        /// Whether a value can be NaN or infinite as an `f32`.
-        const FLOAT: bool;
         fn to_f32(self) -> f32;
         fn to_f64(self) -> f64;
         fn erase(rows: super::Typed<'_, Self>) -> super::Erased<'_>;
@@ -231,8 +229,11 @@ impl<'a> Rows<'a> {
     /// assert_eq!(x.as_rows().first_non_finite(), Some((1, 1, 1e300)));
     /// ```
     pub fn first_non_finite(&self) -> Option<(usize, usize, f64)> {
-        let at = self.values.first_non_finite();
-        at.map(|(place, value)| self.locate(place, value))
+        if self.values.is_float() {
+            self.first_where(|value| !value.is_finite())
+        } else {
+            None
+        }
     }
 
     /// The first value, in row-major order, that `predicate` holds for: its row, its column in
@@ -247,14 +248,14 @@ impl<'a> Rows<'a> {
     /// assert_eq!(labels.as_rows().first_where(|y| y > 1.0), Some((1, 0, 2.0)));
     /// ```
     pub fn first_where(&self, predicate: impl Fn(f32) -> bool) -> Option<(usize, usize, f64)> {
-        let at = self.values.first_where(predicate);
-        at.map(|(place, value)| self.locate(place, value))
-    }
-
-    /// Row and column of a place in the flattened whole.
-    fn locate(&self, place: usize, value: f64) -> (usize, usize, f64) {
+        // A test of the whole piece without a branch inside vectorises; data is mostly good.
+        let search = |piece: &[f32]| {
+            let any = piece.iter().fold(false, |any, v| any | predicate(*v));
+            any.then(|| piece.iter().position(|v| predicate(*v)))?
+        };
+        let (place, value) = self.values.search(&search)?;
         let size = self.row_size.max(1);
-        (place / size, place % size, value)
+        Some((place / size, place % size, value))
     }
 }
 
@@ -348,8 +349,12 @@ impl<'a, T: Element> Typed<'a, T> {
                 }
             }
             Typed::Deep(view) => {
+                let lane_len = view.shape().last().copied().unwrap_or(1);
                 for (row, out) in places {
-                    convert(view.index_axis(Axis(0), row), out);
+                    let row = view.index_axis(Axis(0), row);
+                    for (lane, out) in row.rows().into_iter().zip(out.chunks_exact_mut(lane_len)) {
+                        convert(lane, out);
+                    }
                 }
             }
         }
@@ -367,35 +372,38 @@ impl<'a, T: Element> Typed<'a, T> {
         }
     }
 
-    /// The first value that `predicate` holds for, and its place in the flattened whole.
-    fn first_where(&self, predicate: impl Fn(f32) -> bool) -> Option<(usize, f64)> {
-        let mut before = 0;
-        let mut search = |place: Option<(usize, T)>, size: usize| {
-            let found = place.map(|(place, value)| (before + place, value.to_f64()));
-            before += size;
-            found
-        };
+    /// Looks through the values in row-major order, a piece at a time, until `find` says at which
+    /// place of a piece it found what it looks for: the place in the whole, and the value.
+    ///
+    /// `find` is a trait object so that this is compiled once for each element type only.
+    fn search(&self, find: &dyn Fn(&[f32]) -> Option<usize>) -> Option<(usize, f64)> {
         match self {
             Typed::Matrix(view) => match view.as_slice() {
-                Some(values) => search(position(values, &predicate), values.len()),
-                None => view.outer_iter().find_map(|row| {
-                    let found = match row.to_slice() {
-                        Some(values) => position(values, &predicate),
-                        None => enumerated(row, &predicate),
-                    };
-                    search(found, row.len())
-                }),
+                Some(values) => search(values.iter(), values.len(), find),
+                None => search(view.iter(), view.len(), find),
             },
-            Typed::Deep(view) => search(enumerated(view, &predicate), view.len()),
+            Typed::Deep(view) => search(view.iter(), view.len(), find),
         }
     }
+}
 
-    fn first_non_finite(&self) -> Option<(usize, f64)> {
-        if !T::FLOAT {
-            return None;
+/// [`Typed::search`] for an iterator over `len` values.
+fn search<'v, T: Element>(
+    mut values: impl Iterator<Item = &'v T> + Clone,
+    len: usize,
+    find: &dyn Fn(&[f32]) -> Option<usize>,
+) -> Option<(usize, f64)> {
+    let mut space = [0.0; 256];
+    for before in (0..len).step_by(space.len()) {
+        let size = space.len().min(len - before);
+        let piece = space.get_mut(..size)?;
+        let mut start = values.clone();
+        convert(values.by_ref(), piece);
+        if let Some(place) = find(piece) {
+            return Some((before + place, start.nth(place)?.to_f64()));
         }
-        self.first_where(|value| !value.is_finite())
     }
+    None
 }
 
 /// Writes values as `f32`.
@@ -404,27 +412,6 @@ fn convert<'v, T: Element>(values: impl IntoIterator<Item = &'v T>, out: &mut [f
     for (out, value) in out.iter_mut().zip(values) {
         *out = value.to_f32();
     }
-}
-
-/// The first of `values` that `predicate` holds for.
-fn position<T: Element>(values: &[T], predicate: impl Fn(f32) -> bool) -> Option<(usize, T)> {
-    // A piece without a branch inside vectorises; data is mostly good.
-    const PIECE: usize = 256;
-    let holds = |value: &T| predicate(value.to_f32());
-    let any = |piece: &[T]| piece.iter().fold(false, |any, value| any | holds(value));
-    let piece = values.chunks(PIECE).position(any)?;
-    let rest = values.iter().enumerate().skip(piece * PIECE);
-    rest.map(|(place, value)| (place, *value))
-        .find(|(_, value)| holds(value))
-}
-
-/// As [`position`], for values that are no slice.
-fn enumerated<'v, T: Element>(
-    values: impl IntoIterator<Item = &'v T>,
-    predicate: impl Fn(f32) -> bool,
-) -> Option<(usize, T)> {
-    let mut values = values.into_iter().copied().enumerate();
-    values.find(|(_, value)| predicate(value.to_f32()))
 }
 
 /// Makes the element types and [`Erased`], which holds the rows of any of them.
@@ -440,8 +427,6 @@ macro_rules! elements {
             impl Element for $type {}
 
             impl private::Convert for $type {
-                const FLOAT: bool = $float;
-
                 #[inline(always)]
                 fn to_f32(self) -> f32 {
                     $to_f32(self)
@@ -489,15 +474,15 @@ macro_rules! elements {
                 }
             }
 
-            fn first_non_finite(&self) -> Option<(usize, f64)> {
+            fn is_float(&self) -> bool {
                 match self {
-                    $(Erased::$variant(rows) => rows.first_non_finite(),)*
+                    $(Erased::$variant(_) => $float,)*
                 }
             }
 
-            fn first_where(&self, predicate: impl Fn(f32) -> bool) -> Option<(usize, f64)> {
+            fn search(&self, find: &dyn Fn(&[f32]) -> Option<usize>) -> Option<(usize, f64)> {
                 match self {
-                    $(Erased::$variant(rows) => rows.first_where(predicate),)*
+                    $(Erased::$variant(rows) => rows.search(find),)*
                 }
             }
         }
@@ -528,11 +513,19 @@ mod tests {
 
     /// Whatever way they are asked for, the rows are those that ndarray iterates over.
     fn check<T: Element, S: Data<Elem = T>, D: Dimension>(array: &ArrayBase<S, D>) {
-        let rows = array.as_rows();
-        let wanted: Vec<f32> = array.iter().map(|v| v.to_f32()).collect();
+        check_view(array.view().into_dyn());
+    }
+
+    fn check_view<T: Element>(view: ArrayViewD<T>) {
+        let wanted = view.iter().map(|v| v.to_f32()).collect();
+        check_rows(view.as_rows(), view.shape(), wanted);
+    }
+
+    /// Apart from [`check_view`] and so compiled once.
+    fn check_rows(rows: Rows, shape: &[usize], wanted: Vec<f32>) {
         let (len, size) = (rows.len(), rows.row_size());
-        assert_eq!(rows.shape(), array.shape());
-        assert_eq!(rows.row_shape(), &array.shape()[1..]);
+        assert_eq!(rows.shape(), shape);
+        assert_eq!(rows.row_shape(), &shape[1..]);
         assert_eq!(len * size, wanted.len());
 
         let mut all = vec![-1.0; wanted.len()];

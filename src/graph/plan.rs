@@ -224,7 +224,12 @@ impl<'a> Planner<'a> {
         if self.flows[id] && (self.needs(id).output || prepares) {
             last = last.max(self.backward_time(id));
         }
-        if self.goal.outputs.contains(&id) || self.goal.loss == Some(id) {
+        // Metrics read targets and weights after a run.
+        let watched = matches!(
+            self.nodes[id].op,
+            Op::Input(Port::Targets | Port::SampleWeight)
+        );
+        if watched || self.goal.outputs.contains(&id) || self.goal.loss == Some(id) {
             last = usize::MAX;
         }
         last

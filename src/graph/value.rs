@@ -371,7 +371,12 @@ impl Value {
 
     /// Sparsemax along the last axis: the nearest point of the probability simplex.
     pub fn sparsemax(&self) -> Value {
-        self.apply(Op::Sparsemax(Sparsemax), &[])
+        self.apply(Op::Sparsemax(Sparsemax { exact: true }), &[])
+    }
+
+    /// What Keras 3.15 computes under that name; see [`activations`](crate::activations::Sparsemax).
+    pub(crate) fn sparsemax_of_keras(&self) -> Value {
+        self.apply(Op::Sparsemax(Sparsemax { exact: false }), &[])
     }
 }
 

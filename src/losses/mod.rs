@@ -50,6 +50,8 @@ pub enum Reduction {
     Sum,
     /// Their sum divided by the sum of the weights.
     MeanWithSampleWeight,
+    /// Each by itself. A model needs one number and refuses it.
+    None,
 }
 
 /// What a loss wants its targets to be; checked before training begins.
@@ -262,16 +264,14 @@ fn weighted(
     }
 }
 
-/// The loss of a batch: one number.
-pub(crate) fn total(
-    loss: &dyn Loss,
-    y_true: &Value,
-    y_pred: &Value,
-    weights: Option<&Value>,
-) -> Value {
+/// The loss of a batch, as Keras's `loss(y_true, y_pred, sample_weight)`: one number, or with
+/// [`Reduction::None`] one a sample. Weights are one a sample.
+pub fn compute(loss: &dyn Loss, y_true: &Value, y_pred: &Value, weights: Option<&Value>) -> Value {
     let costs = loss.call(y_true, y_pred);
     let (costs, weights) = weighted(loss, y_true, costs, weights);
     match (loss.reduction(), weights) {
+        (Reduction::None, _) => costs,
+        (Reduction::None, _) => costs,
         (Reduction::Sum, _) => costs.sum(..),
         (Reduction::MeanWithSampleWeight, Some(weights)) => {
             let weights = match weights.shape() == costs.shape() {

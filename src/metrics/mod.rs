@@ -9,6 +9,7 @@
 mod accuracy;
 mod binary_accuracy;
 mod categorical_accuracy;
+mod mean_loss;
 mod running_mean;
 mod sparse_categorical_accuracy;
 mod sparse_top_k_categorical_accuracy;
@@ -24,6 +25,11 @@ use crate::error::{Error, Result};
 pub use accuracy::{Accuracy, EqualityAccuracy};
 pub use binary_accuracy::BinaryAccuracy;
 pub use categorical_accuracy::CategoricalAccuracy;
+pub use mean_loss::{
+    BinaryCrossentropy, CategoricalCrossentropy, Huber, LogCoshError, MeanAbsoluteError,
+    MeanAbsolutePercentageError, MeanLoss, MeanSquaredError, MeanSquaredLogarithmicError,
+    SparseCategoricalCrossentropy,
+};
 pub use running_mean::RunningMean;
 pub use sparse_categorical_accuracy::SparseCategoricalAccuracy;
 pub use sparse_top_k_categorical_accuracy::SparseTopKCategoricalAccuracy;
@@ -42,6 +48,15 @@ const METRICS: &[(&str, &[&str], FromConfig)] = &[
     ("SparseCategoricalAccuracy",      &["sparse_categorical_accuracy"],       SparseCategoricalAccuracy::from_config),
     ("TopKCategoricalAccuracy",        &["top_k_categorical_accuracy"],        TopKCategoricalAccuracy::from_config),
     ("SparseTopKCategoricalAccuracy",  &["sparse_top_k_categorical_accuracy"], SparseTopKCategoricalAccuracy::from_config),
+    ("BinaryCrossentropy",             &["binary_crossentropy", "bce"],        BinaryCrossentropy::from_config),
+    ("CategoricalCrossentropy",        &["categorical_crossentropy"],          CategoricalCrossentropy::from_config),
+    ("SparseCategoricalCrossentropy",  &["sparse_categorical_crossentropy"],   SparseCategoricalCrossentropy::from_config),
+    ("MeanSquaredError",               &["mean_squared_error", "mse"],         MeanSquaredError::from_config),
+    ("MeanAbsoluteError",              &["mean_absolute_error", "mae"],        MeanAbsoluteError::from_config),
+    ("MeanAbsolutePercentageError",    &["mean_absolute_percentage_error", "mape"], MeanAbsolutePercentageError::from_config),
+    ("MeanSquaredLogarithmicError",    &["mean_squared_logarithmic_error", "msle"], MeanSquaredLogarithmicError::from_config),
+    ("LogCoshError",                   &["log_cosh_error", "log_cosh", "logcosh"], LogCoshError::from_config),
+    ("Huber",                          &["huber"],                             Huber::from_config),
 ];
 
 /// The names of [`Accuracy`], which looks at the shapes before it becomes one of the above.

@@ -115,7 +115,7 @@ impl RunningMean {
     }
 
     /// Takes in one value with its weight.
-    fn push(&mut self, value: f64, weight: f64) {
+    pub(super) fn push(&mut self, value: f64, weight: f64) {
         let [total, count] = &mut self.state;
         *total += value * weight;
         *count += weight;

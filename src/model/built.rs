@@ -103,7 +103,7 @@ impl Built {
         {
             let y_true = scope.input(Port::Targets, self.targets(loss.targets(), key.batch));
             let weights = weighted.then(|| scope.input(Port::SampleWeight, [key.batch].into()));
-            let mut total = losses::total(loss, &y_true, &y_pred, weights.as_ref());
+            let mut total = losses::compute(loss, &y_true, &y_pred, weights.as_ref());
             for penalty in scope.losses() {
                 total = total + penalty;
             }

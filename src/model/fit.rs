@@ -254,8 +254,7 @@ impl<'a> Fit<'a> {
         built: &Built,
         compiled: &Compiled,
         first: &str,
-    ) -> Result<(Examples<'d>, Option<Examples<'d>>)>
-    {
+    ) -> Result<(Examples<'d>, Option<Examples<'d>>)> {
         if let Some((x, y)) = &self.validation_data {
             let data = (x.view(), y.view());
             let loss = compiled.loss.as_ref();

@@ -255,8 +255,9 @@ impl Sequential {
         let variables = self.built.as_ref().map(|built| &built.variables);
         let (trainable, total) = variables.map_or((0, 0), |v| (v.trainable, v.total));
         let optimizer = self.compiled.as_ref().map(|compiled| {
-            // Keras counts the number of steps and the learning rate too.
-            compiled.state.slot_count() * trainable + 2
+            // Keras counts the number of steps too, and the learning rate where it is a number.
+            let rate = compiled.optimizer.settings().learning_rate.constant();
+            compiled.state.slot_count() * trainable + 1 + usize::from(rate.is_some())
         });
         Summary::new(&self.name, rows, trainable, total - trainable, optimizer)
     }

@@ -30,19 +30,19 @@ macro_rules! with_function {
     ($pairing:expr, $call:ident ( $($argument:expr),* )) => {{
         use Pairing::*;
         match $pairing {
-            Add => $call($($argument,)* |a: f32, b: f32| a + b),
-            Subtract => $call($($argument,)* |a: f32, b: f32| a - b),
-            Multiply => $call($($argument,)* |a: f32, b: f32| a * b),
-            Divide => $call($($argument,)* |a: f32, b: f32| a / b),
+            Add => $call($($argument,)* #[inline(always)] |a: f32, b: f32| a + b),
+            Subtract => $call($($argument,)* #[inline(always)] |a: f32, b: f32| a - b),
+            Multiply => $call($($argument,)* #[inline(always)] |a: f32, b: f32| a * b),
+            Divide => $call($($argument,)* #[inline(always)] |a: f32, b: f32| a / b),
             Power => $call($($argument,)* f32::powf),
             Maximum => $call($($argument,)* larger),
-            Minimum => $call($($argument,)* |a: f32, b: f32| -larger(-a, -b)),
-            Less => $call($($argument,)* |a: f32, b: f32| f32::from(u8::from(a < b))),
-            LessEqual => $call($($argument,)* |a: f32, b: f32| f32::from(u8::from(a <= b))),
-            Greater => $call($($argument,)* |a: f32, b: f32| f32::from(u8::from(a > b))),
-            GreaterEqual => $call($($argument,)* |a: f32, b: f32| f32::from(u8::from(a >= b))),
-            Equal => $call($($argument,)* |a: f32, b: f32| f32::from(u8::from(a == b))),
-            NotEqual => $call($($argument,)* |a: f32, b: f32| f32::from(u8::from(a != b))),
+            Minimum => $call($($argument,)* #[inline(always)] |a: f32, b: f32| -larger(-a, -b)),
+            Less => $call($($argument,)* #[inline(always)] |a: f32, b: f32| f32::from(u8::from(a < b))),
+            LessEqual => $call($($argument,)* #[inline(always)] |a: f32, b: f32| f32::from(u8::from(a <= b))),
+            Greater => $call($($argument,)* #[inline(always)] |a: f32, b: f32| f32::from(u8::from(a > b))),
+            GreaterEqual => $call($($argument,)* #[inline(always)] |a: f32, b: f32| f32::from(u8::from(a >= b))),
+            Equal => $call($($argument,)* #[inline(always)] |a: f32, b: f32| f32::from(u8::from(a == b))),
+            NotEqual => $call($($argument,)* #[inline(always)] |a: f32, b: f32| f32::from(u8::from(a != b))),
         }
     }};
 }
@@ -98,11 +98,21 @@ fn each(
         Layout::Same => zip(a, b, out, f),
         Layout::FirstNumber => {
             let a = a[0];
-            map(b, out, |b| f(a, b));
+            map(
+                b,
+                out,
+                #[inline(always)]
+                |b| f(a, b),
+            );
         }
         Layout::SecondNumber => {
             let b = b[0];
-            map(a, out, |a| f(a, b));
+            map(
+                a,
+                out,
+                #[inline(always)]
+                |a| f(a, b),
+            );
         }
         Layout::Row(length) => {
             for (out, a) in out.chunks_exact_mut(length).zip(a.chunks_exact(length)) {
@@ -235,7 +245,12 @@ impl Binary {
     /// `dx = factor * dy`, summed over the axes along which `x` was stretched.
     fn linear(&self, own: Shape, shape: Shape, dy: &[f32], dx: &mut [f32], factor: f32) {
         if own == shape {
-            return map(dy, dx, |d| factor * d);
+            return map(
+                dy,
+                dx,
+                #[inline(always)]
+                |d| factor * d,
+            );
         }
         if own.size() == 1 {
             dx[0] = factor * reduce::sum(dy);
@@ -254,9 +269,27 @@ impl Binary {
     /// Both operands have the shape of the output.
     fn same_shapes(&self, input: usize, (a, b): (&[f32], &[f32]), dy: &[f32], dx: &mut [f32]) {
         match (self.pairing, input) {
-            (Pairing::Multiply, 0) => zip(dy, b, dx, |d, b| d * b),
-            (Pairing::Multiply, _) => zip(dy, a, dx, |d, a| d * a),
-            (Pairing::Divide, 0) => zip(dy, b, dx, |d, b| d / b),
+            (Pairing::Multiply, 0) => zip(
+                dy,
+                b,
+                dx,
+                #[inline(always)]
+                |d, b| d * b,
+            ),
+            (Pairing::Multiply, _) => zip(
+                dy,
+                a,
+                dx,
+                #[inline(always)]
+                |d, a| d * a,
+            ),
+            (Pairing::Divide, 0) => zip(
+                dy,
+                b,
+                dx,
+                #[inline(always)]
+                |d, b| d / b,
+            ),
             (pairing, _) => {
                 for (((dx, d), a), b) in dx.iter_mut().zip(dy).zip(a).zip(b) {
                     *dx = d * pairing.slope(input, *a, *b);
@@ -269,10 +302,32 @@ impl Binary {
     fn with_number(&self, input: usize, (a, b): (&[f32], &[f32]), dy: &[f32], dx: &mut [f32]) {
         let (own, number) = if input == 0 { (a, b[0]) } else { (b, a[0]) };
         match self.pairing {
-            Pairing::Multiply => map(dy, dx, |d| d * number),
-            Pairing::Divide if input == 0 => map(dy, dx, |d| d / number),
-            pairing if input == 0 => zip(own, dy, dx, |x, d| d * pairing.slope(0, x, number)),
-            pairing => zip(own, dy, dx, |x, d| d * pairing.slope(1, number, x)),
+            Pairing::Multiply => map(
+                dy,
+                dx,
+                #[inline(always)]
+                |d| d * number,
+            ),
+            Pairing::Divide if input == 0 => map(
+                dy,
+                dx,
+                #[inline(always)]
+                |d| d / number,
+            ),
+            pairing if input == 0 => zip(
+                own,
+                dy,
+                dx,
+                #[inline(always)]
+                |x, d| d * pairing.slope(0, x, number),
+            ),
+            pairing => zip(
+                own,
+                dy,
+                dx,
+                #[inline(always)]
+                |x, d| d * pairing.slope(1, number, x),
+            ),
         }
     }
 }

@@ -70,32 +70,75 @@ impl Operation for BinaryCrossentropy {
     fn forward(&self, run: &Forward, output: &mut [f32], _scratch: &mut [f32]) {
         let (t, p) = (run.input(0), run.input(1));
         match self.prediction {
-            Prediction::Logits => zip(t, p, output, |t, z| {
-                let positive = if z < 0.0 { 0.0 } else { z };
-                positive - z * t + ln_1p(crate::kernels::math::exp(-z.abs()))
-            }),
-            _ => zip(t, p, output, |t, p| {
-                let p = clip(p);
-                -(t * ln(p) + (1.0 - t) * ln(1.0 - p))
-            }),
+            Prediction::Logits => zip(
+                t,
+                p,
+                output,
+                #[inline(always)]
+                |t, z| {
+                    let positive = if z < 0.0 { 0.0 } else { z };
+                    positive - z * t + ln_1p(crate::kernels::math::exp(-z.abs()))
+                },
+            ),
+            _ => zip(
+                t,
+                p,
+                output,
+                #[inline(always)]
+                |t, p| {
+                    let p = clip(p);
+                    -(t * ln(p) + (1.0 - t) * ln(1.0 - p))
+                },
+            ),
         }
     }
 
     fn backward(&self, input: usize, run: &Backward, gradient: &mut [f32], _: &mut [f32]) {
         let (t, p, dy) = (run.input(0), run.input(1), run.gradient());
         match (self.prediction, input) {
-            (Prediction::Logits, 0) => zip(p, dy, gradient, |z, d| -d * z),
-            (_, 0) => zip(p, dy, gradient, |p, d| {
-                d * (ln(1.0 - clip(p)) - ln(clip(p)))
-            }),
-            (Prediction::Logits, _) => zip3(t, p, dy, gradient, |t, z, d| d * (sigmoid(z) - t)),
-            (Prediction::Activated, _) => zip3(t, p, dy, gradient, |t, p, d| {
-                if passes(p) { d * (p - t) } else { 0.0 }
-            }),
-            (Prediction::Probabilities, _) => zip3(t, p, dy, gradient, |t, p, d| {
-                let slope = (1.0 - t) / (1.0 - p) - t / p;
-                if passes(p) { d * slope } else { 0.0 }
-            }),
+            (Prediction::Logits, 0) => zip(
+                p,
+                dy,
+                gradient,
+                #[inline(always)]
+                |z, d| -d * z,
+            ),
+            (_, 0) => zip(
+                p,
+                dy,
+                gradient,
+                #[inline(always)]
+                |p, d| d * (ln(1.0 - clip(p)) - ln(clip(p))),
+            ),
+            (Prediction::Logits, _) => zip3(
+                t,
+                p,
+                dy,
+                gradient,
+                #[inline(always)]
+                |t, z, d| d * (sigmoid(z) - t),
+            ),
+            (Prediction::Activated, _) => zip3(
+                t,
+                p,
+                dy,
+                gradient,
+                #[inline(always)]
+                |t, p, d| {
+                    if passes(p) { d * (p - t) } else { 0.0 }
+                },
+            ),
+            (Prediction::Probabilities, _) => zip3(
+                t,
+                p,
+                dy,
+                gradient,
+                #[inline(always)]
+                |t, p, d| {
+                    let slope = (1.0 - t) / (1.0 - p) - t / p;
+                    if passes(p) { d * slope } else { 0.0 }
+                },
+            ),
         }
     }
 }

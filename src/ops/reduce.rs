@@ -137,7 +137,11 @@ impl Operation for Reduce {
                 self.sum(input, x, output);
                 let count = self.count(input) as f32;
                 if count != 1.0 {
-                    map_in_place(output, |v| v / count);
+                    map_in_place(
+                        output,
+                        #[inline(always)]
+                        |v| v / count,
+                    );
                 }
             }
         }

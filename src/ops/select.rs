@@ -40,8 +40,14 @@ impl Operation for Select {
 
     fn backward(&self, input: usize, run: &Backward, gradient: &mut [f32], _: &mut [f32]) {
         let wanted = input == 1;
-        zip(run.input(0), run.gradient(), gradient, |c, d| {
-            if (c != 0.0) == wanted { d } else { 0.0 }
-        });
+        zip(
+            run.input(0),
+            run.gradient(),
+            gradient,
+            #[inline(always)]
+            |c, d| {
+                if (c != 0.0) == wanted { d } else { 0.0 }
+            },
+        );
     }
 }

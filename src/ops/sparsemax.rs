@@ -3,23 +3,46 @@
 use super::{Backward, Forward, Needs, Operation, only};
 use crate::shape::Shape;
 
-/// `max(x - tau, 0)`, where `tau` makes each row sum to 1 (Martins and Astudillo, 2016).
+/// `max(x - tau, 0)` of each row (Martins and Astudillo, 2016).
+///
+/// With the row's values `z_1 >= z_2 >= ...`, their running sums `c_j`, and `k` the number of
+/// values with `1 + j z_j > c_j`: exactly, `tau = (c_k - 1) / k`, and the row sums to 1. Keras
+/// 3.15 has `tau = (c_1 + ... + c_k - 1) / k`, which differs where `k > 1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Sparsemax;
+pub(crate) struct Sparsemax {
+    pub(crate) exact: bool,
+}
 
-/// The threshold of a row: the largest `k` with `1 + k z_k > sum of the k largest` fixes it.
-fn threshold(row: &[f32], sorted: &mut [f32]) -> f32 {
-    sorted.copy_from_slice(row);
-    sorted.sort_unstable_by(|a, b| b.total_cmp(a));
-    let (mut sum, mut tau) = (0.0, 0.0);
-    for (i, z) in sorted.iter().enumerate() {
-        sum += z;
-        let k = (i + 1) as f32;
-        if 1.0 + k * z > sum {
-            tau = (sum - 1.0) / k;
+impl Sparsemax {
+    /// How many values are in the support of a row, and its threshold.
+    fn threshold(self, row: &[f32], sorted: &mut [f32]) -> (usize, f32) {
+        sorted.copy_from_slice(row);
+        sorted.sort_unstable_by(|a, b| b.total_cmp(a));
+        let (mut sum, mut sums, mut support) = (0.0, 0.0, 0);
+        for (j, z) in sorted.iter().enumerate() {
+            let next = sum + z;
+            if 1.0 + (j + 1) as f32 * z <= next {
+                break;
+            }
+            sum = next;
+            sums += sum;
+            support = j + 1;
         }
+        let total = if self.exact { sum } else { sums };
+        (support, (total - 1.0) / support.max(1) as f32)
     }
-    tau
+
+    /// The slope of `tau` in the value at a place: how many of the sums hold it.
+    fn slope(self, row: &[f32], place: usize, support: usize) -> f32 {
+        let z = row[place];
+        let before = |(i, other): (usize, &f32)| *other > z || (*other == z && i < place);
+        let rank = row.iter().enumerate().filter(|pair| before(*pair)).count();
+        let sums = match self.exact {
+            true => usize::from(rank < support),
+            false => support.saturating_sub(rank),
+        };
+        sums as f32 / support.max(1) as f32
+    }
 }
 
 impl Operation for Sparsemax {
@@ -37,8 +60,9 @@ impl Operation for Sparsemax {
 
     fn needs(&self) -> Needs {
         Needs {
+            inputs: true,
             output: true,
-            ..Needs::default()
+            scratch: false,
         }
     }
 
@@ -50,22 +74,28 @@ impl Operation for Sparsemax {
         let length = run.shape().last();
         let rows = run.input(0).chunks_exact(length);
         for (y, x) in output.chunks_exact_mut(length).zip(rows) {
-            let tau = threshold(x, scratch);
+            let (_, tau) = self.threshold(x, scratch);
             for (y, x) in y.iter_mut().zip(x) {
                 *y = (x - tau).max(0.0);
             }
         }
     }
 
-    fn backward(&self, _input: usize, run: &Backward, gradient: &mut [f32], _: &mut [f32]) {
+    fn backward(&self, _: usize, run: &Backward, gradient: &mut [f32], scratch: &mut [f32]) {
         let length = run.shape().last();
-        let rows = run.gradient().chunks_exact(length);
-        let outputs = run.output().chunks_exact(length);
-        for ((dx, dy), y) in gradient.chunks_exact_mut(length).zip(rows).zip(outputs) {
-            let support = || dy.iter().zip(y).filter(|(_, y)| **y > 0.0);
-            let mean = support().map(|(d, _)| d).sum::<f32>() / support().count().max(1) as f32;
-            for ((dx, dy), y) in dx.iter_mut().zip(dy).zip(y) {
-                *dx = if *y > 0.0 { dy - mean } else { 0.0 };
+        let rows = run.input(0).chunks_exact(length);
+        let rows = rows.zip(run.output().chunks_exact(length));
+        let rows = rows.zip(run.gradient().chunks_exact(length));
+        for (dx, ((x, y), dy)) in gradient.chunks_exact_mut(length).zip(rows) {
+            let (support, _) = self.threshold(x, scratch);
+            let lit = dy.iter().zip(y).filter(|(_, y)| **y > 0.0);
+            let pull: f32 = lit.map(|(dy, _)| dy).sum();
+            for (place, dx) in dx.iter_mut().enumerate() {
+                let own = if y[place] > 0.0 { dy[place] } else { 0.0 };
+                *dx = match pull {
+                    0.0 => own,
+                    pull => own - pull * self.slope(x, place, support),
+                };
             }
         }
     }

@@ -55,13 +55,33 @@ impl Function {
     pub(crate) fn apply(self, x: &[f32], out: &mut [f32]) {
         use Function::*;
         match self {
-            Negative => map(x, out, |v| -v),
+            Negative => map(
+                x,
+                out,
+                #[inline(always)]
+                |v| -v,
+            ),
             Abs => map(x, out, f32::abs),
             Sign => map(x, out, sign),
-            Square => map(x, out, |v| v * v),
+            Square => map(
+                x,
+                out,
+                #[inline(always)]
+                |v| v * v,
+            ),
             Sqrt => map(x, out, f32::sqrt),
-            Rsqrt => map(x, out, |v| 1.0 / v.sqrt()),
-            Reciprocal => map(x, out, |v| 1.0 / v),
+            Rsqrt => map(
+                x,
+                out,
+                #[inline(always)]
+                |v| 1.0 / v.sqrt(),
+            ),
+            Reciprocal => map(
+                x,
+                out,
+                #[inline(always)]
+                |v| 1.0 / v,
+            ),
             Exp => map(x, out, math::exp),
             ExpM1 => map(x, out, math::exp_m1),
             Ln => map(x, out, math::ln),
@@ -82,25 +102,124 @@ impl Function {
     fn derive(self, known: &[f32], dy: &[f32], dx: &mut [f32]) {
         use Function::*;
         match self {
-            Negative => map(dy, dx, |d| -d),
-            Abs => zip(known, dy, dx, |x, d| d * sign(x)),
-            Square => zip(known, dy, dx, |x, d| d * 2.0 * x),
-            Sqrt => zip(known, dy, dx, |y, d| d * 0.5 / y),
-            Rsqrt => zip(known, dy, dx, |y, d| d * -0.5 * y * y * y),
-            Reciprocal => zip(known, dy, dx, |y, d| -d * y * y),
-            Exp => zip(known, dy, dx, |y, d| d * y),
-            ExpM1 => zip(known, dy, dx, |y, d| d * (y + 1.0)),
-            Ln => zip(known, dy, dx, |x, d| d / x),
-            Ln1p => zip(known, dy, dx, |x, d| d / (1.0 + x)),
-            Sin => zip(known, dy, dx, |x, d| d * x.cos()),
-            Cos => zip(known, dy, dx, |x, d| -d * x.sin()),
-            Tanh => zip(known, dy, dx, |y, d| d * (1.0 - y * y)),
-            Sigmoid => zip(known, dy, dx, |y, d| d * y * (1.0 - y)),
-            Relu => zip(known, dy, dx, |y, d| if y > 0.0 { d } else { 0.0 }),
-            Softplus => zip(known, dy, dx, |x, d| d * math::sigmoid(x)),
-            Erf => zip(known, dy, dx, |x, d| {
-                d * std::f32::consts::FRAC_2_SQRT_PI * math::exp(-x * x)
-            }),
+            Negative => map(
+                dy,
+                dx,
+                #[inline(always)]
+                |d| -d,
+            ),
+            Abs => zip(
+                known,
+                dy,
+                dx,
+                #[inline(always)]
+                |x, d| d * sign(x),
+            ),
+            Square => zip(
+                known,
+                dy,
+                dx,
+                #[inline(always)]
+                |x, d| d * 2.0 * x,
+            ),
+            Sqrt => zip(
+                known,
+                dy,
+                dx,
+                #[inline(always)]
+                |y, d| d * 0.5 / y,
+            ),
+            Rsqrt => zip(
+                known,
+                dy,
+                dx,
+                #[inline(always)]
+                |y, d| d * -0.5 * y * y * y,
+            ),
+            Reciprocal => zip(
+                known,
+                dy,
+                dx,
+                #[inline(always)]
+                |y, d| -d * y * y,
+            ),
+            Exp => zip(
+                known,
+                dy,
+                dx,
+                #[inline(always)]
+                |y, d| d * y,
+            ),
+            ExpM1 => zip(
+                known,
+                dy,
+                dx,
+                #[inline(always)]
+                |y, d| d * (y + 1.0),
+            ),
+            Ln => zip(
+                known,
+                dy,
+                dx,
+                #[inline(always)]
+                |x, d| d / x,
+            ),
+            Ln1p => zip(
+                known,
+                dy,
+                dx,
+                #[inline(always)]
+                |x, d| d / (1.0 + x),
+            ),
+            Sin => zip(
+                known,
+                dy,
+                dx,
+                #[inline(always)]
+                |x, d| d * x.cos(),
+            ),
+            Cos => zip(
+                known,
+                dy,
+                dx,
+                #[inline(always)]
+                |x, d| -d * x.sin(),
+            ),
+            Tanh => zip(
+                known,
+                dy,
+                dx,
+                #[inline(always)]
+                |y, d| d * (1.0 - y * y),
+            ),
+            Sigmoid => zip(
+                known,
+                dy,
+                dx,
+                #[inline(always)]
+                |y, d| d * y * (1.0 - y),
+            ),
+            Relu => zip(
+                known,
+                dy,
+                dx,
+                #[inline(always)]
+                |y, d| if y > 0.0 { d } else { 0.0 },
+            ),
+            Softplus => zip(
+                known,
+                dy,
+                dx,
+                #[inline(always)]
+                |x, d| d * math::sigmoid(x),
+            ),
+            Erf => zip(
+                known,
+                dy,
+                dx,
+                #[inline(always)]
+                |x, d| d * std::f32::consts::FRAC_2_SQRT_PI * math::exp(-x * x),
+            ),
             Sign | Floor | Round => dx.fill(0.0),
         }
     }
@@ -108,9 +227,24 @@ impl Function {
     /// `dy = dy f'(y)` in place, for the functions that are fused into the op before them.
     pub(crate) fn derive_in_place(self, y: &[f32], dy: &mut [f32]) {
         match self {
-            Function::Tanh => zip_in_place(dy, y, |d, y| d * (1.0 - y * y)),
-            Function::Sigmoid => zip_in_place(dy, y, |d, y| d * y * (1.0 - y)),
-            Function::Relu => zip_in_place(dy, y, |d, y| if y > 0.0 { d } else { 0.0 }),
+            Function::Tanh => zip_in_place(
+                dy,
+                y,
+                #[inline(always)]
+                |d, y| d * (1.0 - y * y),
+            ),
+            Function::Sigmoid => zip_in_place(
+                dy,
+                y,
+                #[inline(always)]
+                |d, y| d * y * (1.0 - y),
+            ),
+            Function::Relu => zip_in_place(
+                dy,
+                y,
+                #[inline(always)]
+                |d, y| if y > 0.0 { d } else { 0.0 },
+            ),
             _ => debug_assert!(!self.fusible(), "a fusible function without its derivative"),
         }
     }

@@ -198,7 +198,7 @@ impl Adafactor {
         }
     }
 
-    /// A stack of matrices of `size`: their rows' means, then their columns' means.
+    /// A variable of two or more dimensions: a stack of matrices, each with its `r` and `c`.
     fn matrix(
         &self,
         w: &mut [f32],

@@ -21,7 +21,8 @@ use crate::error::Result;
 /// Defaults: `learning_rate` 0.001, `beta_1` 0.9, `beta_2` 0.999, `epsilon` 1e-7 (outside of the
 /// root), `amsgrad` false. Slots: m, v and, with amsgrad, v_hat.
 ///
-/// Moments below 1e-30 are set to zero: see the engine's notes on denormal numbers.
+/// Moments below 1e-30 are set to zero, so that units without gradients do not slow a training
+/// down: their moments would decay into denormal numbers.
 ///
 /// Source: [Keras, Adam](https://keras.io/api/optimizers/adam/); Kingma and Ba, *Adam: a method
 /// for stochastic optimization* ([arXiv 1412.6980](https://arxiv.org/abs/1412.6980)); for amsgrad

@@ -1,0 +1,81 @@
+//! Many classes: which of three species is an iris, by the size of its petals and sepals?
+//!
+//! ```text
+//! cargo run --release --example iris
+//! ```
+//!
+//! Shown here: text in a column, class ids as targets, scaled inputs, rows kept for validation,
+//! and the history of a training.
+
+use std::path::Path;
+
+use horn::prelude::*;
+
+const SPECIES: [&str; 3] = ["Iris-setosa", "Iris-versicolor", "Iris-virginica"];
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data/iris.csv");
+
+    // 1. Load the data. The first four columns are numbers; the fifth is a name, which becomes a
+    // class id: its place in `SPECIES`.
+    let sizes = Csv::new().columns(0..4).load(&path)?;
+    let species = species_ids(&std::fs::read_to_string(&path)?)?;
+
+    // 2. Scale it: every column to mean 0 and standard deviation 1, so that none outweighs the
+    // others only because of its unit.
+    let mean = sizes.mean_axis(Axis(0)).ok_or("no rows")?;
+    let scaled = (&sizes - &mean) / sizes.std_axis(Axis(0), 0.0);
+
+    // 3. Keep every fifth flower for validation. The file is sorted by species: its last rows
+    // (what `validation_split` would take) are all of one.
+    let (kept, rest): (Vec<usize>, Vec<usize>) = (0..species.len()).partition(|i| i % 5 == 4);
+    let (x, x_val) = (scaled.select(Axis(0), &rest), scaled.select(Axis(0), &kept));
+    let (y, y_val) = (
+        species.select(Axis(0), &rest),
+        species.select(Axis(0), &kept),
+    );
+
+    // 4. Define the model: one output a class, and a softmax that makes them probabilities which
+    // sum to one.
+    let mut model = Sequential::new()
+        .seed(7)
+        .add(Dense::new(8).input_dim(4).activation(Relu))
+        .add(Dense::new(3).activation(Softmax::new()));
+
+    // 5. Compile it. "Sparse" means that targets are class ids rather than rows such as [0, 1, 0].
+    let adam = Adam::new().learning_rate(0.01);
+    model.compile(Compile::new(adam, SparseCategoricalCrossentropy::new()).metric(Accuracy))?;
+    println!("{}", model.summary());
+
+    // 6. Fit it, in silence. The history holds what the lines would have said.
+    let fit = Fit::new().epochs(60).batch_size(10).verbose(0);
+    let history = model.fit(&x, &y, fit.validation_data(&x_val, &y_val))?;
+    println!("{history}");
+
+    // 7. Evaluate it on the flowers that it has never seen.
+    println!("validation: {}\n", model.evaluate(&x_val, &y_val)?);
+
+    // 8. Predict with it: the class of the largest probability.
+    let probabilities = model.predict(&x_val)?;
+    let classes = model.predict_classes(&x_val)?;
+    for i in [0, 10, 20] {
+        let sure = probabilities[[i, classes[i]]] * 100.0;
+        let (named, is) = (SPECIES[classes[i]], SPECIES[y_val[i]]);
+        println!(
+            "{:?} => {named}, {sure:.0}% sure (is {is})",
+            sizes.row(kept[i]).to_vec()
+        );
+    }
+    Ok(())
+}
+
+/// The class ids in the fifth column.
+fn species_ids(text: &str) -> Result<Array1<usize>, String> {
+    text.lines()
+        .map(|line| {
+            let name = line.rsplit(',').next().unwrap_or("").trim();
+            let id = SPECIES.iter().position(|known| *known == name);
+            id.ok_or(format!("`{name}` is none of {SPECIES:?}"))
+        })
+        .collect()
+}

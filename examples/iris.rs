@@ -13,27 +13,25 @@ use horn::prelude::*;
 
 const SPECIES: [&str; 3] = ["Iris-setosa", "Iris-versicolor", "Iris-virginica"];
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<()> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data/iris.csv");
 
     // 1. Load the data. The first four columns are numbers; the fifth is a name, which becomes a
     // class id: its place in `SPECIES`.
     let sizes = Csv::new().columns(0..4).load(&path)?;
-    let species = species_ids(&std::fs::read_to_string(&path)?)?;
+    let species = species_ids(&path)?;
 
-    // 2. Scale it: every column to mean 0 and standard deviation 1, so that none outweighs the
-    // others only because of its unit.
-    let mean = sizes.mean_axis(Axis(0)).ok_or("no rows")?;
-    let scaled = (&sizes - &mean) / sizes.std_axis(Axis(0), 0.0);
-
-    // 3. Keep every fifth flower for validation. The file is sorted by species: its last rows
+    // 2. Keep every fifth flower for validation. The file is sorted by species: its last rows
     // (what `validation_split` would take) are all of one.
     let (kept, rest): (Vec<usize>, Vec<usize>) = (0..species.len()).partition(|i| i % 5 == 4);
-    let (x, x_val) = (scaled.select(Axis(0), &rest), scaled.select(Axis(0), &kept));
-    let (y, y_val) = (
-        species.select(Axis(0), &rest),
-        species.select(Axis(0), &kept),
-    );
+    let pick = |rows: &[usize]| (sizes.select(Axis(0), rows), species.select(Axis(0), rows));
+    let ((x, y), (x_val, y_val)) = (pick(&rest), pick(&kept));
+
+    // 3. Scale it: every column to mean 0 and standard deviation 1, so that none outweighs the
+    // others only because of its unit. The flowers kept for validation have no say in it.
+    let mean = x.sum_axis(Axis(0)) / x.nrows() as f32;
+    let deviation = x.std_axis(Axis(0), 0.0);
+    let (x, x_val) = ((&x - &mean) / &deviation, (&x_val - &mean) / &deviation);
 
     // 4. Define the model: one output a class, and a softmax that makes them probabilities which
     // sum to one.
@@ -69,13 +67,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// The class ids in the fifth column.
-fn species_ids(text: &str) -> Result<Array1<usize>, String> {
-    text.lines()
-        .map(|line| {
-            let name = line.rsplit(',').next().unwrap_or("").trim();
-            let id = SPECIES.iter().position(|known| *known == name);
-            id.ok_or(format!("`{name}` is none of {SPECIES:?}"))
-        })
-        .collect()
+/// The class ids in the fifth column, read line by line.
+fn species_ids(path: &Path) -> Result<Array1<usize>> {
+    let text = std::fs::read_to_string(path).map_err(|source| Error::Io {
+        path: path.into(),
+        source,
+    })?;
+    let mut ids = Vec::new();
+    for (line, text) in (1..).zip(text.lines()) {
+        let name = text.rsplit(',').next().unwrap_or("").trim();
+        let id = SPECIES.iter().position(|species| *species == name);
+        ids.push(id.ok_or_else(|| Error::Csv {
+            path: path.into(),
+            line,
+            column: 5,
+            message: format!("expected one of {SPECIES:?}, got `{name}`"),
+        })?);
+    }
+    Ok(ids.into())
 }

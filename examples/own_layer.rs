@@ -21,7 +21,7 @@ impl Layer for Residual {
     }
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<()> {
     // 1. Load the data. The file has a header. `origin` is text and `horsepower` has empty cells,
     // so that the columns wanted are named: cylinders, displacement, weight, acceleration and
     // model year, and the miles per gallon to predict.
@@ -30,14 +30,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let cars = csv.clone().columns([1, 2, 4, 5, 6]).load(&path)?;
     let mpg = csv.columns([0]).load(&path)?;
 
-    // 2. Scale the inputs to mean 0 and standard deviation 1.
-    let mean = cars.mean_axis(Axis(0)).ok_or("no rows")?;
-    let x = (&cars - &mean) / cars.std_axis(Axis(0), 0.0);
+    // 2. Keep every fifth car for the end.
+    let (kept, rest): (Vec<usize>, Vec<usize>) = (0..cars.nrows()).partition(|i| i % 5 == 4);
+    let pick = |rows: &[usize]| (cars.select(Axis(0), rows), mpg.select(Axis(0), rows));
+    let ((x, y), (x_test, y_test)) = (pick(&rest), pick(&kept));
 
-    // 3. Keep every fifth car for the end.
-    let (kept, rest): (Vec<usize>, Vec<usize>) = (0..x.nrows()).partition(|i| i % 5 == 4);
-    let (x_test, mpg_test) = (x.select(Axis(0), &kept), mpg.select(Axis(0), &kept));
-    let (x, mpg) = (x.select(Axis(0), &rest), mpg.select(Axis(0), &rest));
+    // 3. Scale the inputs to mean 0 and standard deviation 1. The kept cars have no say in it.
+    let mean = x.sum_axis(Axis(0)) / x.nrows() as f32;
+    let deviation = x.std_axis(Axis(0), 0.0);
+    let (x, x_test) = ((&x - &mean) / &deviation, (&x_test - &mean) / &deviation);
 
     // 4. An activation is a closure. This one is smooth, and keeps the sign of what it sees.
     let soft_root = activation_fn("soft_root", |x| x / (x.abs() + 1.0).sqrt());
@@ -63,20 +64,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 
     // 7. Fit it, and see how it does on the cars that it has never seen.
-    let history = model.fit(&x, &mpg, Fit::new().epochs(200).verbose(0))?;
+    let history = model.fit(&x, &y, Fit::new().epochs(200).verbose(0))?;
     println!("\n{history}");
-    println!("on other cars: {}", model.evaluate(&x_test, &mpg_test)?);
+    println!("on other cars: {}", model.evaluate(&x_test, &y_test)?);
 
     // 8. Nine in ten should drive no farther than the model says.
     let at_most = model.predict(&x_test)?;
-    let below = mpg_test
-        .iter()
-        .zip(&at_most)
-        .filter(|(t, p)| t <= p)
-        .count();
+    let below = y_test.iter().zip(&at_most).filter(|(t, p)| t <= p).count();
     println!("{below} of {} cars stay below the prediction", kept.len());
     for i in 0..3 {
-        let (most, real) = (at_most[[i, 0]], mpg_test[[i, 0]]);
+        let (most, real) = (at_most[[i, 0]], y_test[[i, 0]]);
         println!("at most {most:.1} miles per gallon (measured {real:.1})");
     }
     Ok(())

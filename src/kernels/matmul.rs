@@ -1,11 +1,13 @@
 //! [`matmul`], the product of two matrices with what follows it in a layer fused in.
 
-use super::parallel::threads;
-use super::simd::dispatch;
-use super::small_matmul::{self, Small};
+use rayon::prelude::*;
 
-/// Multiply-adds up to which our own kernel is used whatever the shape.
-const SMALL: usize = 48 * 48 * 48;
+use super::parallel::threads;
+use super::simd::{Instructions, dispatch};
+use super::small_matmul::{self, Product};
+
+/// Multiply-adds up to which our own kernel is as fast as `gemm` or faster.
+const SMALL: usize = 1 << 20;
 
 /// Multiply-adds from which the output is split into blocks that run in parallel.
 const SPLIT: usize = 1 << 21;
@@ -105,113 +107,138 @@ pub(crate) fn matmul(a: Matrix, b: Matrix, out: &mut [f32], epilogue: Epilogue) 
     if out.is_empty() {
         return;
     }
+    let address = |slice: Option<&[f32]>| slice.map_or(std::ptr::null(), <[f32]>::as_ptr);
+    let product = Product {
+        m,
+        k,
+        n,
+        a: a.data.as_ptr(),
+        a_row: a.row_stride,
+        a_column: a.column_stride,
+        b: b.data.as_ptr(),
+        b_row: b.row_stride,
+        b_column: b.column_stride,
+        bias: address(epilogue.bias),
+        relu: epilogue.relu,
+        mask: address(epilogue.mask),
+        out: out.as_mut_ptr(),
+        out_row: n,
+    };
     let work = out.len().saturating_mul(k);
-    if work <= SMALL || n == 1 || m == 1 {
-        let small = Small {
-            rows: m,
-            depth: k,
-            columns: n,
-            a,
-            b,
-            bias: epilogue.bias,
-            relu: epilogue.relu,
-            mask: epilogue.mask,
-        };
-        if small_matmul::run(small, out) {
-            return;
+    // SAFETY: the slices cover what the product describes, as has just been checked, and are
+    // borrowed until it is done.
+    unsafe {
+        if work < SPLIT {
+            compute(&product);
+        } else {
+            split(&product, work);
         }
     }
-    large(a, b, out, epilogue, work);
 }
 
-/// The product by `gemm`, in blocks whose bounds depend on the shape alone.
-fn large(a: Matrix, b: Matrix, out: &mut [f32], epilogue: Epilogue, work: usize) {
-    let (m, n) = (a.rows, b.columns);
-    let pointer = Out(out.as_mut_ptr());
-    if work < SPLIT {
-        // SAFETY: the block is the whole of `out`, which is `m` by `n`.
-        unsafe { block(a, b, pointer, 0..m, 0..n, epilogue) };
-        return;
-    }
-    // Blocks are stripes of the longer side, at least 64 wide where that is long enough, so that
-    // the packing of the other operand, which each block repeats, stays cheap.
-    let longer = m.max(n);
+/// Computes stripes of the output, whose bounds depend on the shape alone, in parallel.
+///
+/// # Safety
+///
+/// As for [`compute`].
+unsafe fn split(product: &Product, work: usize) {
+    // Stripes of the longer side, at least 64 wide where that is long enough, so that packing
+    // the other operand, which each stripe repeats, stays cheap.
+    let longer = product.m.max(product.n);
     let count = (work / BLOCK).clamp(1, 16).min(longer.div_ceil(64));
     let width = longer.div_ceil(count).next_multiple_of(16);
-    let count = longer.div_ceil(width);
     let one = |i: usize| {
-        let stripe = i * width..((i + 1) * width).min(longer);
-        let (rows, columns) = if m >= n {
-            (stripe, 0..n)
-        } else {
-            (0..m, stripe)
-        };
-        // SAFETY: stripes lie in `out` and do not overlap.
-        unsafe { block(a, b, pointer, rows, columns, epilogue) };
+        let (from, to) = (i * width, ((i + 1) * width).min(longer));
+        // SAFETY: stripes lie within the product and do not overlap. Stripes of columns are a
+        // multiple of 16 wide, but for the last, which starts at one.
+        unsafe {
+            let stripe = if product.m >= product.n {
+                let at = from * product.out_row;
+                Product {
+                    m: to - from,
+                    a: product.a.add(from * product.a_row),
+                    mask: product
+                        .mask
+                        .wrapping_add(at * usize::from(!product.mask.is_null())),
+                    out: product.out.add(at),
+                    ..*product
+                }
+            } else {
+                Product {
+                    n: to - from,
+                    b: product.b.add(from * product.b_column),
+                    bias: product
+                        .bias
+                        .wrapping_add(from * usize::from(!product.bias.is_null())),
+                    mask: product
+                        .mask
+                        .wrapping_add(from * usize::from(!product.mask.is_null())),
+                    out: product.out.add(from),
+                    ..*product
+                }
+            };
+            compute(&stripe);
+        }
     };
+    let count = longer.div_ceil(width);
     if threads() == 1 || count == 1 {
         (0..count).for_each(one);
     } else {
-        use rayon::prelude::*;
         (0..count).into_par_iter().with_max_len(1).for_each(one);
     }
 }
 
-/// The output's address, for blocks that write to disjoint parts of it.
-#[derive(Clone, Copy)]
-struct Out(*mut f32);
-
-// SAFETY: it is only a number; who writes through it says why that is allowed.
-unsafe impl Send for Out {}
-// SAFETY: as above.
-unsafe impl Sync for Out {}
-
-/// Rows and columns of the product, and their epilogue.
+/// Computes a product on this thread, by the kernel that is faster for its shape.
 ///
 /// # Safety
 ///
-/// `out` must point to `a.rows * b.columns` numbers, of which no one else uses those of the
-/// block; the ranges must lie within `a.rows` and `b.columns`; `a`, `b` and the epilogue must be
-/// covered by their slices.
-unsafe fn block(
-    a: Matrix,
-    b: Matrix,
-    out: Out,
-    rows: std::ops::Range<usize>,
-    columns: std::ops::Range<usize>,
-    epilogue: Epilogue,
-) {
-    let n = b.columns;
-    let (height, width) = (rows.len(), columns.len());
-    if height == 0 || width == 0 {
-        return;
+/// All elements that it describes must be readable, those of `out` writable and nobody else's;
+/// `m` and `n` must not be zero.
+#[inline]
+unsafe fn compute(product: &Product) {
+    let is_small = product
+        .m
+        .saturating_mul(product.n)
+        .saturating_mul(product.k)
+        <= SMALL;
+    let is_vector = product.m == 1 || product.n == 1;
+    // A narrow stripe of columns cannot be stored with full vectors.
+    let is_whole = product.n >= 16 || product.out_row == product.n;
+    // SAFETY: the caller's promise.
+    unsafe {
+        if (is_small || is_vector) && is_whole {
+            if small_matmul::run(Instructions::here(), product) {
+                return;
+            }
+        }
+        large(product);
     }
-    // SAFETY: the first element of the block is in each of the three.
-    let (left, right, to) = unsafe {
-        (
-            a.data.as_ptr().add(rows.start * a.row_stride),
-            b.data.as_ptr().add(columns.start * b.column_stride),
-            out.0.add(rows.start * n + columns.start),
-        )
-    };
+}
+
+/// The product by `gemm`, then the epilogue.
+///
+/// # Safety
+///
+/// As for [`compute`].
+unsafe fn large(p: &Product) {
     // `gemm` prefers a column-major output: the transposed product is one.
-    // SAFETY: all elements of the block of `b`, of `a` and of `out` are in bounds, and `out` is
-    // not read. Strides are below isize::MAX, for a slice is no longer.
+    // SAFETY: the caller's promise, and `out` is not read. Strides are below `isize::MAX`, for a
+    // slice is no longer.
     unsafe {
         (gemm_f32::gemm::f32::get_gemm_fn())(
-            width,
-            height,
-            a.columns,
-            to,
-            n as isize,
+            p.n,
+            p.m,
+            p.k,
+            p.out,
+            p.out_row as isize,
             1,
             false,
-            right,
-            b.row_stride as isize,
-            b.column_stride as isize,
-            left,
-            a.row_stride as isize,
-            a.column_stride as isize,
+            p.b,
+            p.b_row as isize,
+            p.b_column as isize,
+            p.a,
+            p.a_row as isize,
+            p.a_column as isize,
             0.0,
             1.0,
             false,
@@ -220,29 +247,33 @@ unsafe fn block(
             sequential(),
         );
     }
-    if epilogue.bias.is_none() && epilogue.mask.is_none() && !epilogue.relu {
+    if p.bias.is_null() && p.mask.is_null() && !p.relu {
         return;
     }
     dispatch(
         #[inline(always)]
         || {
-            for i in rows.clone() {
-                let from = i * n + columns.start;
-                // SAFETY: a stretch of row `i` inside the block.
-                let row = unsafe { std::slice::from_raw_parts_mut(out.0.add(from), width) };
-                if let Some(bias) = epilogue.bias {
-                    for (out, bias) in row.iter_mut().zip(&bias[columns.clone()]) {
-                        *out += bias;
+            for i in 0..p.m {
+                // SAFETY: a row of `out` and what belongs to it.
+                unsafe {
+                    let at = i * p.out_row;
+                    let row = std::slice::from_raw_parts_mut(p.out.add(at), p.n);
+                    if !p.bias.is_null() {
+                        let bias = std::slice::from_raw_parts(p.bias, p.n);
+                        for (out, bias) in row.iter_mut().zip(bias) {
+                            *out += bias;
+                        }
                     }
-                }
-                if epilogue.relu {
-                    for out in row.iter_mut() {
-                        *out = if *out < 0.0 { 0.0 } else { *out };
+                    if p.relu {
+                        for out in row.iter_mut() {
+                            *out = if *out < 0.0 { 0.0 } else { *out };
+                        }
                     }
-                }
-                if let Some(mask) = epilogue.mask {
-                    for (out, mask) in row.iter_mut().zip(&mask[from..]) {
-                        *out = if *mask <= 0.0 { 0.0 } else { *out };
+                    if !p.mask.is_null() {
+                        let mask = std::slice::from_raw_parts(p.mask.add(at), p.n);
+                        for (out, mask) in row.iter_mut().zip(mask) {
+                            *out = if *mask <= 0.0 { 0.0 } else { *out };
+                        }
                     }
                 }
             }
@@ -257,4 +288,243 @@ fn sequential<P>() -> P {
     const { assert!(size_of::<P>() == 0) };
     // SAFETY: an inhabited type without size has one value, made of no bytes.
     unsafe { std::mem::zeroed() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numbers between -1 and 1.
+    fn numbers(len: usize, seed: u64) -> Vec<f32> {
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        (0..len)
+            .map(|_| {
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
+                (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+            })
+            .collect()
+    }
+
+    /// The product by a plain loop in `f64`, and a bound on the error of one in `f32`.
+    fn plain(a: Matrix, b: Matrix, epilogue: Epilogue) -> Vec<(f64, f64)> {
+        let n = b.columns;
+        let mut out = Vec::new();
+        for i in 0..a.rows {
+            for j in 0..n {
+                let bias = epilogue.bias.map_or(0.0, |bias| f64::from(bias[j]));
+                let (mut sum, mut size) = (bias, bias.abs());
+                for p in 0..a.columns {
+                    let left = a.data[i * a.row_stride + p * a.column_stride];
+                    let right = b.data[p * b.row_stride + j * b.column_stride];
+                    sum += f64::from(left) * f64::from(right);
+                    size += (f64::from(left) * f64::from(right)).abs();
+                }
+                if epilogue.relu {
+                    sum = sum.max(0.0);
+                }
+                if epilogue.mask.is_some_and(|mask| mask[i * n + j] <= 0.0) {
+                    sum = 0.0;
+                }
+                out.push((sum, size * 6e-8 * (2.0 + (a.columns as f64).sqrt())));
+            }
+        }
+        out
+    }
+
+    /// A slice that does not start on a boundary, inside NaNs that must not be touched or used.
+    struct Fenced {
+        data: Vec<f32>,
+        from: usize,
+        len: usize,
+    }
+
+    impl Fenced {
+        fn new(values: &[f32], from: usize) -> Self {
+            let mut data = vec![f32::NAN; from + values.len() + 17];
+            data[from..][..values.len()].copy_from_slice(values);
+            Fenced {
+                data,
+                from,
+                len: values.len(),
+            }
+        }
+
+        fn get(&self) -> &[f32] {
+            &self.data[self.from..][..self.len]
+        }
+
+        fn get_mut(&mut self) -> &mut [f32] {
+            &mut self.data[self.from..][..self.len]
+        }
+
+        fn is_whole(&self) -> bool {
+            let (before, rest) = self.data.split_at(self.from);
+            before.iter().chain(&rest[self.len..]).all(|v| v.is_nan())
+        }
+    }
+
+    /// Tries a shape with all layouts and epilogues.
+    fn try_shape(m: usize, k: usize, n: usize) {
+        for case in 0..32_u64 {
+            let bit = |b: u64| case >> b & 1 == 1;
+            let seed = (m * 1_000_003 + k * 1009 + n) as u64 + case;
+            let shift = seed as usize % 5;
+            let a_data = Fenced::new(&numbers(m * k, seed), shift);
+            let b_data = Fenced::new(&numbers(k * n, seed + 1), (shift + 3) % 4);
+            let bias = Fenced::new(&numbers(n, seed + 2), (shift + 1) % 5);
+            let mask = Fenced::new(&numbers(m * n, seed + 3), (shift + 2) % 5);
+            let a = if bit(0) {
+                Matrix::new(a_data.get(), k, m).transposed()
+            } else {
+                Matrix::new(a_data.get(), m, k)
+            };
+            let b = if bit(1) {
+                Matrix::new(b_data.get(), n, k).transposed()
+            } else {
+                Matrix::new(b_data.get(), k, n)
+            };
+            let epilogue = Epilogue {
+                bias: bit(2).then(|| bias.get()),
+                relu: bit(3),
+                mask: bit(4).then(|| mask.get()),
+            };
+            let mut out = Fenced::new(&vec![f32::NAN; m * n], shift);
+            matmul(a, b, out.get_mut(), epilogue);
+            assert!(out.is_whole(), "{m}x{k}x{n} case {case} wrote outside");
+            for (at, (got, (exact, bound))) in
+                out.get().iter().zip(plain(a, b, epilogue)).enumerate()
+            {
+                assert!(
+                    (f64::from(*got) - exact).abs() <= bound + 1e-12,
+                    "{m}x{k}x{n} case {case}, element {at}: {got} instead of {exact}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn products_are_those_of_a_plain_loop_around_the_vector_widths() {
+        for m in [0, 1, 2, 5, 10, 12, 13] {
+            for k in [0, 1, 2, 7, 8, 9, 16, 17] {
+                for n in [0, 1, 2, 3, 7, 8, 9, 12, 15, 16, 17, 24, 25, 31, 32, 33, 41] {
+                    try_shape(m, k, n);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn products_of_every_number_of_rows() {
+        for m in 1..40 {
+            for n in [1, 5, 8, 12, 16, 20] {
+                try_shape(m, 6, n);
+            }
+        }
+    }
+
+    #[test]
+    fn products_of_random_shapes() {
+        let random = numbers(3 * 40, 7);
+        for shape in random.chunks(3) {
+            let size = |x: f32| ((x + 1.0) * 40.0) as usize;
+            try_shape(size(shape[0]), size(shape[1]), size(shape[2]));
+        }
+    }
+
+    #[test]
+    fn large_products_and_those_that_are_split() {
+        let shapes = [
+            (64, 64, 64),
+            (65, 130, 67),
+            (1, 700, 300),
+            (300, 700, 1),
+            (128, 784, 128),
+            (20, 300, 700),
+            (700, 300, 20),
+            (2000, 40, 33),
+            (33, 2048, 40),
+            (130, 130, 130),
+        ];
+        for (m, k, n) in shapes {
+            try_shape(m, k, n);
+        }
+    }
+
+    #[test]
+    fn a_matrix_may_be_a_part_of_a_wider_one() {
+        let (a, b) = (numbers(10 * 20, 1), numbers(8 * 30, 2));
+        let a = Matrix {
+            data: &a[3..],
+            rows: 10,
+            columns: 8,
+            row_stride: 20,
+            column_stride: 1,
+        };
+        let b = Matrix {
+            data: &b[5..],
+            rows: 8,
+            columns: 12,
+            row_stride: 30,
+            column_stride: 1,
+        };
+        let mut out = vec![0.0; 120];
+        matmul(a, b, &mut out, Epilogue::default());
+        for (got, (exact, bound)) in out.iter().zip(plain(a, b, Epilogue::default())) {
+            assert!((f64::from(*got) - exact).abs() <= bound);
+        }
+    }
+
+    #[test]
+    fn relu_keeps_nan_and_the_mask_cuts_it() {
+        let a = [f32::NAN, 1.0, -1.0];
+        let b = [1.0];
+        let mut out = [0.0; 3];
+        let (a, b) = (Matrix::new(&a, 3, 1), Matrix::new(&b, 1, 1));
+        matmul(
+            a,
+            b,
+            &mut out,
+            Epilogue {
+                relu: true,
+                ..Epilogue::default()
+            },
+        );
+        assert!(out[0].is_nan() && out[1..] == [1.0, 0.0]);
+        let mask = [0.0, 2.0, f32::NAN];
+        matmul(
+            a,
+            b,
+            &mut out,
+            Epilogue {
+                mask: Some(&mask),
+                ..Epilogue::default()
+            },
+        );
+        assert_eq!(out, [0.0, 1.0, -1.0]);
+    }
+
+    #[test]
+    fn products_have_the_same_bits_at_any_thread_count() {
+        for (m, k, n) in [(128, 300, 200), (40, 500, 300), (300, 300, 40)] {
+            let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
+            let product = || {
+                let mut out = vec![0.0; m * n];
+                let (a, b) = (Matrix::new(&a, m, k), Matrix::new(&b, k, n));
+                matmul(a, b, &mut out, Epilogue::default());
+                out
+            };
+            let pool = |n| {
+                rayon::ThreadPoolBuilder::new()
+                    .num_threads(n)
+                    .build()
+                    .unwrap()
+            };
+            let expected = pool(1).install(product);
+            for threads in [2, 3, 8] {
+                assert_eq!(pool(threads).install(product), expected);
+            }
+        }
+    }
 }

@@ -23,6 +23,8 @@ pub(crate) mod slice;
 pub(crate) mod softmax;
 pub(crate) mod sparse_categorical_crossentropy;
 pub(crate) mod sparsemax;
+#[cfg(test)]
+mod tests;
 pub(crate) mod transpose;
 pub(crate) mod unary;
 

@@ -20,9 +20,11 @@ fn model() -> Sequential {
 
 /// The same for three classes.
 fn classifier(loss: impl Loss + 'static) -> Sequential {
-    let mut model = Sequential::new()
-        .seed(3)
-        .add(Dense::new(3).input_dim(2).activation(activations::Softmax::new()));
+    let mut model = Sequential::new().seed(3).add(
+        Dense::new(3)
+            .input_dim(2)
+            .activation(activations::Softmax::new()),
+    );
     model.compile(Compile::new(SGD::new(), loss)).unwrap();
     model
 }
@@ -35,7 +37,7 @@ fn y() -> Array1<f32> {
     array![0.0, 1.0, 1.0, 0.0]
 }
 
-fn fit() -> Fit<'static> {
+fn fit<'a>() -> Fit<'a> {
     Fit::new().verbose(0)
 }
 
@@ -116,7 +118,13 @@ fn compile_refused(compile: Compile, parts: &[&str]) {
 #[test]
 fn a_first_layer_without_an_input_shape_is_told_both_ways_to_give_one() {
     let mut model = Sequential::new().add(Dense::new(3)).add(Dense::new(1));
-    let parts = ["`dense`", "first", "shape of its inputs", "input_dim", "Input::new"];
+    let parts = [
+        "`dense`",
+        "first",
+        "shape of its inputs",
+        "input_dim",
+        "Input::new",
+    ];
     says(model.build(), &parts);
     says(model.compile(mse()), &parts);
     says(model.input_shape(), &parts);
@@ -133,7 +141,10 @@ fn a_model_without_layers_is_told_to_add_one() {
 #[test]
 fn steps_before_build_and_compile_name_the_step_that_is_missing() {
     let mut model = Sequential::new().add(Dense::new(1).input_dim(2));
-    says(model.predict(&x()), &["predict", "call `compile` or `build`"]);
+    says(
+        model.predict(&x()),
+        &["predict", "call `compile` or `build`"],
+    );
     says(model.predict_nd(&x()), &["predict", "build"]);
     says(model.predict_classes(&x()), &["predict", "build"]);
     says(model.predictor(1), &["predictor", "build"]);
@@ -144,8 +155,14 @@ fn steps_before_build_and_compile_name_the_step_that_is_missing() {
             model.build().unwrap();
         }
         says(model.fit(&x(), &y(), fit()), &["`fit`", "call `compile`"]);
-        says(model.evaluate(&x(), &y()), &["`evaluate`", "call `compile`"]);
-        says(model.train_on_batch(&x(), &y()), &["`train_on_batch`", "call `compile`"]);
+        says(
+            model.evaluate(&x(), &y()),
+            &["`evaluate`", "call `compile`"],
+        );
+        says(
+            model.train_on_batch(&x(), &y()),
+            &["`train_on_batch`", "call `compile`"],
+        );
         says(model.test_on_batch(&x(), &y()), &["call `compile`"]);
     }
     model.compile(mse()).unwrap();
@@ -197,38 +214,67 @@ fn two_layers_of_one_name_are_refused() {
 
 #[test]
 fn zero_units_are_refused_with_the_layer_s_name() {
-    layer_refused(Dense::new(0), &["layer `dense`", "`units`", "at least 1", "got 0"]);
+    layer_refused(
+        Dense::new(0),
+        &["layer `dense`", "`units`", "at least 1", "got 0"],
+    );
     let mut model = Sequential::new()
         .add(Dense::new(2).input_dim(2))
         .add(Dense::new(0).name("out"));
-    says(model.compile(mse()), &["layer `out`", "`units`", "at least 1"]);
+    says(
+        model.compile(mse()),
+        &["layer `out`", "`units`", "at least 1"],
+    );
 }
 
 #[test]
 fn rates_and_slopes_out_of_range_are_refused_with_the_layer_s_name() {
     for rate in [1.0, 1.5, -0.1, f32::NAN, f32::INFINITY] {
         let found = rate.to_string();
-        let parts = ["layer `dropout`", "`rate`", "at least 0 and below 1", &found];
+        let parts = [
+            "layer `dropout`",
+            "`rate`",
+            "at least 0 and below 1",
+            &found,
+        ];
         layer_refused(Dropout::new(rate), &parts);
     }
-    layer_refused(LeakyReLU::new().negative_slope(f32::NAN), &["leaky_re_lu", "negative_slope"]);
+    layer_refused(
+        LeakyReLU::new().negative_slope(f32::NAN),
+        &["leaky_re_lu", "negative_slope"],
+    );
     layer_refused(ELU::new().alpha(f32::INFINITY), &["elu", "alpha"]);
     layer_refused(ReLU::new().max_value(-1.0), &["re_lu", "max_value", "-1"]);
     layer_refused(ReLU::new().threshold(-1.0), &["re_lu", "threshold"]);
-    layer_refused(ReLU::new().negative_slope(f32::NAN), &["re_lu", "negative_slope", "NaN"]);
+    layer_refused(
+        ReLU::new().negative_slope(f32::NAN),
+        &["re_lu", "negative_slope", "NaN"],
+    );
 }
 
 #[test]
 fn shapes_that_do_not_fit_name_the_layer_and_both() {
     layer_refused(Reshape::new([3]), &["layer `reshape`", "(None, 2)", "[3]"]);
-    layer_refused(Reshape::new([-1, -1]), &["layer `reshape`", "target_shape", "at most once"]);
+    layer_refused(
+        Reshape::new([-1, -1]),
+        &["layer `reshape`", "target_shape", "at most once"],
+    );
     layer_refused(Reshape::new([-2]), &["layer `reshape`", "target_shape"]);
     layer_refused(layers::Softmax::new().axis(5), &["layer `softmax`", "5"]);
-    layer_refused(PReLU::new().shared_axes([7]), &["layer `p_re_lu`", "shared_axes", "7"]);
-    layer_refused(PReLU::new().shared_axes([0]), &["layer `p_re_lu`", "shared_axes", "0"]);
+    layer_refused(
+        PReLU::new().shared_axes([7]),
+        &["layer `p_re_lu`", "shared_axes", "7"],
+    );
+    layer_refused(
+        PReLU::new().shared_axes([0]),
+        &["layer `p_re_lu`", "shared_axes", "0"],
+    );
     let noise = Dropout::new(0.5).noise_shape([None]);
     layer_refused(noise, &["layer `dropout`", "noise_shape", "axes"]);
-    layer_refused(Dropout::new(0.5).noise_shape([Some(2), Some(3)]), &["layer `dropout`"]);
+    layer_refused(
+        Dropout::new(0.5).noise_shape([Some(2), Some(3)]),
+        &["layer `dropout`"],
+    );
     let halves = Dense::new(3).activation(activations::Glu::new());
     layer_refused(halves, &["layer `dense`", "glu", "odd"]);
     let mut flat = Sequential::new().add(Input::new([])).add(Dense::new(1));
@@ -249,15 +295,26 @@ fn a_layer_that_loses_the_batch_is_refused() {
 
 #[test]
 fn shapes_that_overflow_are_refused() {
-    let mut model = Sequential::new().add(Input::new([usize::MAX, 2])).add(Flatten::new());
+    let mut model = Sequential::new()
+        .add(Input::new([usize::MAX, 2]))
+        .add(Flatten::new());
     says(model.build(), &["18446744073709551615", "fits in memory"]);
-    layer_refused(Dense::new(usize::MAX), &["layer `dense`", "kernel", "too large"]);
+    layer_refused(
+        Dense::new(usize::MAX),
+        &["layer `dense`", "kernel", "too large"],
+    );
     layer_refused(Dense::new(usize::MAX / 8), &["layer `dense`", "too large"]);
     layer_refused(Reshape::new([isize::MAX, 4]), &["layer `reshape`"]);
     let mut model = Sequential::new().add(Dense::new(1).input_dim(usize::MAX));
     says(model.build(), &["18446744073709551615"]);
-    let mut model = Sequential::new().add(Input::new([1; 9])).add(Flatten::new());
+    let mut model = Sequential::new()
+        .add(Input::new([1; 9]))
+        .add(Flatten::new());
     says(model.build(), &["1, 1"]);
+    // A batch of outputs is too large even where the weights are not.
+    let wide = Dense::new(usize::MAX).use_bias(false);
+    let mut model = Sequential::new().add(Input::new([0])).add(wide);
+    says(model.build(), &["layer `dense`", "large"]);
     // One row fits, many do not.
     let mut model = Sequential::new().add(Dense::new(1).input_dim(2));
     model.build().unwrap();
@@ -272,7 +329,10 @@ fn a_layer_larger_than_the_memory_is_an_error_and_no_abort() {
         return;
     }
     let child = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "a_layer_larger_than_the_memory_is_an_error_and_no_abort"])
+        .args([
+            "--exact",
+            "a_layer_larger_than_the_memory_is_an_error_and_no_abort",
+        ])
         .env("HORN_TEST_TOO_LARGE", "1")
         .output()
         .unwrap();
@@ -285,21 +345,32 @@ fn a_layer_larger_than_the_memory_is_an_error_and_no_abort() {
 #[test]
 fn a_wrong_number_of_columns_names_the_layer_and_both_shapes() {
     let wide = Array2::<f32>::zeros((4, 3));
-    let parts = ["layer `dense`", "(batch, 2)", "(batch, 3)", "columns", "input_dim"];
+    let parts = [
+        "layer `dense`",
+        "(batch, 2)",
+        "(batch, 3)",
+        "columns",
+        "input_dim",
+    ];
     refuses(&parts, |m| m.fit(&wide, &y(), fit()));
     refuses(&parts, |m| m.evaluate(&wide, &y()));
     refuses(&parts, |m| m.predict(&wide));
     refuses(&parts, |m| m.predict_nd(&wide));
     refuses(&parts, |m| m.train_on_batch(&wide, &y()));
     refuses(&parts, |m| m.test_on_batch(&wide, &y()));
-    refuses(&parts, |m| m.fit(&x(), &y(), fit().validation_data(&wide, &y())));
+    refuses(&parts, |m| {
+        m.fit(&x(), &y(), fit().validation_data(&wide, &y()))
+    });
     let flat = array![1.0, 2.0, 3.0, 4.0];
     refuses(&["layer `dense`", "(batch, 2)"], |m| m.predict(&flat));
     let deep = ndarray::Array3::<f32>::zeros((4, 2, 1));
-    refuses(&["layer `dense`", "(batch, 2)", "(batch, 2, 1)"], |m| m.predict(&deep));
-    refuses(&["`predict_into`", "4 inputs and 2 outputs", "3 and 2"], |m| {
-        m.predictor(2)?.predict_into(&[0.0; 3], &mut [0.0; 2])
+    refuses(&["layer `dense`", "(batch, 2)", "(batch, 2, 1)"], |m| {
+        m.predict(&deep)
     });
+    refuses(
+        &["`predict_into`", "4 inputs and 2 outputs", "3 and 2"],
+        |m| m.predictor(2)?.predict_into(&[0.0; 3], &mut [0.0; 2]),
+    );
     refuses(&["`predict_into`", "4 and 1"], |m| {
         m.predictor(2)?.predict_into(&[0.0; 4], &mut [0.0; 1])
     });
@@ -307,9 +378,14 @@ fn a_wrong_number_of_columns_names_the_layer_and_both_shapes() {
 
 #[test]
 fn outputs_of_three_axes_are_told_of_predict_nd() {
-    let mut model = Sequential::new().add(Input::new([2])).add(Reshape::new([2, 1]));
+    let mut model = Sequential::new()
+        .add(Input::new([2]))
+        .add(Reshape::new([2, 1]));
     model.build().unwrap();
-    says(model.predict(&x()), &["(rows, units)", "(4, 2, 1)", "predict_nd"]);
+    says(
+        model.predict(&x()),
+        &["(rows, units)", "(4, 2, 1)", "predict_nd"],
+    );
 }
 
 #[test]
@@ -319,7 +395,9 @@ fn targets_of_another_length_name_both_lengths() {
     refuses(&parts, |m| m.fit(&x(), &short, fit()));
     refuses(&parts, |m| m.evaluate(&x(), &short));
     refuses(&parts, |m| m.train_on_batch(&x(), &short));
-    refuses(&parts, |m| m.fit(&x(), &y(), fit().validation_data(&x(), &short)));
+    refuses(&parts, |m| {
+        m.fit(&x(), &y(), fit().validation_data(&x(), &short))
+    });
 }
 
 #[test]
@@ -340,10 +418,19 @@ fn class_ids_and_one_hot_targets_are_told_apart() {
     let one_hot = array![[1., 0., 0.], [0., 1., 0.], [0., 0., 1.], [1., 0., 0.]];
     let parts = ["(batch, 3)", "(batch,)", "SparseCategoricalCrossentropy"];
     let dense = classifier(CategoricalCrossentropy::new());
-    refuses_on(dense, (&x(), &one_hot), &parts, |m| m.fit(&x(), &ids, fit()));
-    let parts = ["class id", "0 to 2", "(batch, 3)", "`CategoricalCrossentropy`"];
+    refuses_on(dense, (&x(), &one_hot), &parts, |m| {
+        m.fit(&x(), &ids, fit())
+    });
+    let parts = [
+        "class id",
+        "0 to 2",
+        "(batch, 3)",
+        "`CategoricalCrossentropy`",
+    ];
     let sparse = classifier(SparseCategoricalCrossentropy::new());
-    refuses_on(sparse, (&x(), &ids), &parts, |m| m.fit(&x(), &one_hot, fit()));
+    refuses_on(sparse, (&x(), &ids), &parts, |m| {
+        m.fit(&x(), &one_hot, fit())
+    });
 }
 
 #[test]
@@ -354,11 +441,22 @@ fn class_ids_out_of_range_or_not_whole_are_named_by_row() {
         (array![0.0, -1.0, 2.0, 0.0], "row 1", "-1"),
         (array![0.0, 1.0, 2.0, 0.5], "row 3", "0.5"),
     ] {
-        let parts = ["SparseCategoricalCrossentropy", row, value, "whole number", "0 to 2", "units"];
+        let parts = [
+            "SparseCategoricalCrossentropy",
+            row,
+            value,
+            "whole number",
+            "0 to 2",
+            "units",
+        ];
         let sparse = || classifier(SparseCategoricalCrossentropy::new());
-        refuses_on(sparse(), (&x(), &good), &parts, |m| m.fit(&x(), &bad, fit()));
+        refuses_on(sparse(), (&x(), &good), &parts, |m| {
+            m.fit(&x(), &bad, fit())
+        });
         refuses_on(sparse(), (&x(), &good), &parts, |m| m.evaluate(&x(), &bad));
-        refuses_on(sparse(), (&x(), &good), &parts, |m| m.train_on_batch(&x(), &bad));
+        refuses_on(sparse(), (&x(), &good), &parts, |m| {
+            m.train_on_batch(&x(), &bad)
+        });
         refuses_on(sparse(), (&x(), &good), &parts, |m| {
             let held = x();
             m.fit(&x(), &good, fit().validation_data(&held, &bad))
@@ -367,7 +465,10 @@ fn class_ids_out_of_range_or_not_whole_are_named_by_row() {
     // The ignored class may lie outside.
     let mut ignoring = classifier(SparseCategoricalCrossentropy::new().ignore_class(-1));
     assert!(ignoring.fit(&x(), &array![0, -1, 2, 0], fit()).is_ok());
-    says(ignoring.fit(&x(), &array![0, -2, 2, 0], fit()), &["row 1", "-2"]);
+    says(
+        ignoring.fit(&x(), &array![0, -2, 2, 0], fit()),
+        &["row 1", "-2"],
+    );
 }
 
 #[test]
@@ -375,12 +476,23 @@ fn labels_outside_0_to_1_are_named_by_row_and_column() {
     for value in [2.0, -1.0, 1.0001] {
         let bad = array![0.0, 1.0, value, 0.0];
         let found = value.to_string();
-        let parts = ["BinaryCrossentropy", "row 2", "column 0", &found[..3.min(found.len())], "0 to 1"];
+        let parts = [
+            "BinaryCrossentropy",
+            "row 2",
+            "column 0",
+            &found[..3.min(found.len())],
+            "0 to 1",
+        ];
         refuses(&parts, |m| m.fit(&x(), &bad, fit()));
         refuses(&parts, |m| m.evaluate(&x(), &bad));
         refuses(&parts, |m| m.train_on_batch(&x(), &bad));
     }
-    let soft = array![[0.5, 0.5, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.5], [1.0, 0.0, 0.0]];
+    let soft = array![
+        [0.5, 0.5, 0.0],
+        [0.0, 1.0, 0.0],
+        [0.0, 0.0, 1.5],
+        [1.0, 0.0, 0.0]
+    ];
     let good = soft.mapv(|p: f32| p.min(1.0));
     let parts = ["CategoricalCrossentropy", "row 2", "column 2", "1.5"];
     let dense = classifier(CategoricalCrossentropy::new());
@@ -389,36 +501,63 @@ fn labels_outside_0_to_1_are_named_by_row_and_column() {
 
 #[test]
 fn nan_and_infinity_are_named_by_row_and_column() {
-    for (value, name) in [(f32::NAN, "NaN"), (f32::INFINITY, "inf"), (f32::NEG_INFINITY, "-inf")] {
+    for (value, name) in [
+        (f32::NAN, "NaN"),
+        (f32::INFINITY, "inf"),
+        (f32::NEG_INFINITY, "-inf"),
+    ] {
         let mut bad = x();
         bad[[2, 1]] = value;
-        let parts = ["x holds", name, "row 2", "column 1", "allow_non_finite(true)"];
+        let parts = [
+            "x holds",
+            name,
+            "row 2",
+            "column 1",
+            "allow_non_finite(true)",
+        ];
         refuses(&parts, |m| m.fit(&bad, &y(), fit()));
         refuses(&parts, |m| m.evaluate(&bad, &y()));
         refuses(&parts, |m| m.train_on_batch(&bad, &y()));
         refuses(&parts, |m| m.test_on_batch(&bad, &y()));
-        refuses(&parts, |m| m.fit(&x(), &y(), fit().validation_data(&bad, &y())));
+        refuses(&parts, |m| {
+            m.fit(&x(), &y(), fit().validation_data(&bad, &y()))
+        });
         let mut bad = y();
         bad[3] = value;
-        let parts = ["y holds", name, "row 3", "column 0", "allow_non_finite(true)"];
+        let parts = [
+            "y holds",
+            name,
+            "row 3",
+            "column 0",
+            "allow_non_finite(true)",
+        ];
         refuses(&parts, |m| m.fit(&x(), &bad, fit()));
         refuses(&parts, |m| m.evaluate(&x(), &bad));
         let bad = array![1.0, value, 1.0, 1.0];
         let parts = ["sample_weight[1]", "finite", name];
         refuses(&parts, |m| m.fit(&x(), &y(), fit().sample_weight(&bad)));
-        refuses(&parts, |m| m.evaluate_with(&x(), &y(), Evaluate::new().sample_weight(&bad)));
+        refuses(&parts, |m| {
+            m.evaluate_with(&x(), &y(), Evaluate::new().sample_weight(&bad))
+        });
     }
     // A number that only f64 can hold is infinite to the model.
     let big = array![[0.0, 1.0], [1e300, 0.0], [0.0, 0.0], [0.0, 0.0]];
-    refuses(&["row 1", "column 0", "1e300"], |m| m.fit(&big, &y(), fit()).map_err(long));
+    refuses(&["row 1", "column 0", "1e300"], |m| {
+        m.fit(&big, &y(), fit()).map_err(long)
+    });
 }
 
 /// `1e300` is printed with all its digits.
 fn long(error: Error) -> Error {
     match error {
-        Error::NonFinite { row, column, value, .. } => {
-            Error::argument("x", format!("row {row}, column {column}"), "", format!("{value:e}"))
-        }
+        Error::NonFinite {
+            row, column, value, ..
+        } => Error::argument(
+            "x",
+            format!("row {row}, column {column}"),
+            "",
+            format!("{value:e}"),
+        ),
         other => other,
     }
 }
@@ -446,7 +585,11 @@ fn nan_in_a_target_that_is_let_through_does_not_panic() {
     let ids = array![0.0, f32::NAN, 7.0, -3.0];
     let mut sparse = classifier(SparseCategoricalCrossentropy::new());
     let _ = sparse.fit(&x(), &ids, fit().allow_non_finite(true));
-    let _ = model().fit(&x(), &array![0.0, f32::NAN, 2.0, -1.0], fit().allow_non_finite(true));
+    let _ = model().fit(
+        &x(),
+        &array![0.0, f32::NAN, 2.0, -1.0],
+        fit().allow_non_finite(true),
+    );
 }
 
 #[test]
@@ -458,7 +601,9 @@ fn no_rows_are_refused() {
     refuses(&parts, |m| m.predict(&none));
     refuses(&parts, |m| m.train_on_batch(&none, &nothing));
     refuses(&parts, |m| m.test_on_batch(&none, &nothing));
-    refuses(&parts, |m| m.fit(&x(), &y(), fit().validation_data(&none, &nothing)));
+    refuses(&parts, |m| {
+        m.fit(&x(), &y(), fit().validation_data(&none, &nothing))
+    });
     refuses(&["rows", "at least 1", "0"], |m| m.predictor(0).map(|_| ()));
 }
 
@@ -467,13 +612,19 @@ fn sample_weights_that_do_not_fit_are_refused() {
     let short = array![1.0, 1.0];
     let parts = ["`sample_weight`", "4 rows", "(2,)", "as long as the data"];
     refuses(&parts, |m| m.fit(&x(), &y(), fit().sample_weight(&short)));
-    refuses(&parts, |m| m.evaluate_with(&x(), &y(), Evaluate::new().sample_weight(&short)));
+    refuses(&parts, |m| {
+        m.evaluate_with(&x(), &y(), Evaluate::new().sample_weight(&short))
+    });
     let negative = array![1.0, 1.0, -0.5, 1.0];
     let parts = ["sample_weight[2]", "at least 0", "-0.5"];
-    refuses(&parts, |m| m.fit(&x(), &y(), fit().sample_weight(&negative)));
+    refuses(&parts, |m| {
+        m.fit(&x(), &y(), fit().sample_weight(&negative))
+    });
     for weight in [-1.0, f32::NAN, f32::INFINITY] {
         let parts = ["`class_weight`", "at least 0", "class 1"];
-        refuses(&parts, |m| m.fit(&x(), &y(), fit().class_weight([(0, 1.0), (1, weight)])));
+        refuses(&parts, |m| {
+            m.fit(&x(), &y(), fit().class_weight([(0, 1.0), (1, weight)]))
+        });
     }
 }
 
@@ -486,25 +637,43 @@ fn arguments_of_fit_and_evaluate_out_of_range_are_refused() {
     let cases: [(&str, &str, Change); 13] = [
         ("`epochs`", "at least 1", |f| f.epochs(0)),
         ("`batch_size`", "at least 1", |f| f.batch_size(0)),
-        ("`validation_batch_size`", "at least 1", |f| f.validation_batch_size(0)),
+        ("`validation_batch_size`", "at least 1", |f| {
+            f.validation_batch_size(0)
+        }),
         ("`verbose`", "0, 1 or 2", |f| f.verbose(3)),
         ("`initial_epoch`", "below `epochs`", |f| f.initial_epoch(1)),
         ("`steps_per_epoch`", "from 1 to", |f| f.steps_per_epoch(0)),
-        ("`steps_per_epoch`", "from 1 to", |f| f.batch_size(2).steps_per_epoch(3)),
+        ("`steps_per_epoch`", "from 1 to", |f| {
+            f.batch_size(2).steps_per_epoch(3)
+        }),
         ("`validation_split`", "below 1", |f| f.validation_split(1.0)),
-        ("`validation_split`", "at least 0", |f| f.validation_split(-0.1)),
-        ("`validation_split`", "below 1", |f| f.validation_split(f32::NAN)),
-        ("`validation_split`", "rows on both sides of 4", |f| f.validation_split(0.9)),
-        ("`class_weight`", "at least 0", |f| f.class_weight([(0, -1.0)])),
+        ("`validation_split`", "at least 0", |f| {
+            f.validation_split(-0.1)
+        }),
+        ("`validation_split`", "below 1", |f| {
+            f.validation_split(f32::NAN)
+        }),
+        ("`validation_split`", "rows on both sides of 4", |f| {
+            f.validation_split(0.9)
+        }),
+        ("`class_weight`", "at least 0", |f| {
+            f.class_weight([(0, -1.0)])
+        }),
         ("`batch_size`", "got 0", |f| f.batch_size(0)),
     ];
     for (argument, expected, change) in cases {
-        refuses(&["`fit`", argument, expected], |m| m.fit(&x, &y, change(fit())));
+        refuses(&["`fit`", argument, expected], |m| {
+            m.fit(&x, &y, change(fit()))
+        });
     }
     let both = fit().validation_split(0.25).validation_data(&x, &y);
-    refuses(&["`validation_split`", "validation_data"], |m| m.fit(&x, &y, both));
+    refuses(&["`validation_split`", "validation_data"], |m| {
+        m.fit(&x, &y, both)
+    });
     let alone = fit().validation_sample_weight(&y);
-    refuses(&["`validation_sample_weight`", "validation_data"], |m| m.fit(&x, &y, alone));
+    refuses(&["`validation_sample_weight`", "validation_data"], |m| {
+        m.fit(&x, &y, alone)
+    });
     refuses(&["`evaluate`", "`batch_size`", "at least 1"], |m| {
         m.evaluate_with(&x, &y, Evaluate::new().batch_size(0))
     });
@@ -520,7 +689,12 @@ fn a_batch_or_an_epoch_count_beyond_all_data_is_no_mistake() {
     // Who stops by a callback asks for as many epochs as there are.
     struct Second;
     impl Callback for Second {
-        fn on_epoch_end(&mut self, control: &mut Control, epoch: usize, _: &Logs) -> horn::Result<()> {
+        fn on_epoch_end(
+            &mut self,
+            control: &mut Control,
+            epoch: usize,
+            _: &Logs,
+        ) -> horn::Result<()> {
             if epoch == 1 {
                 control.stop();
             }
@@ -539,43 +713,106 @@ fn rates_of_optimizers_out_of_range_are_refused() {
         let parts = ["learning_rate", "at least 0", &found];
         compile_refused(Compile::new(Adam::new().learning_rate(rate), bce()), &parts);
         compile_refused(Compile::new(SGD::new().learning_rate(rate), bce()), &parts);
-        compile_refused(Compile::new(RMSprop::new().learning_rate(rate), bce()), &parts);
-        compile_refused(Compile::new(AdamW::new().learning_rate(rate), bce()), &parts);
+        compile_refused(
+            Compile::new(RMSprop::new().learning_rate(rate), bce()),
+            &parts,
+        );
+        compile_refused(
+            Compile::new(AdamW::new().learning_rate(rate), bce()),
+            &parts,
+        );
     }
     for beta in [1.0, -0.1, f64::NAN] {
-        compile_refused(Compile::new(Adam::new().beta_1(beta), bce()), &["`Adam`", "`beta_1`"]);
-        compile_refused(Compile::new(Adam::new().beta_2(beta), bce()), &["`Adam`", "`beta_2`"]);
-        compile_refused(Compile::new(AdamW::new().beta_1(beta), bce()), &["`AdamW`", "`beta_1`"]);
-        compile_refused(Compile::new(RMSprop::new().rho(beta), bce()), &["`RMSprop`", "`rho`"]);
+        compile_refused(
+            Compile::new(Adam::new().beta_1(beta), bce()),
+            &["`Adam`", "`beta_1`"],
+        );
+        compile_refused(
+            Compile::new(Adam::new().beta_2(beta), bce()),
+            &["`Adam`", "`beta_2`"],
+        );
+        compile_refused(
+            Compile::new(AdamW::new().beta_1(beta), bce()),
+            &["`AdamW`", "`beta_1`"],
+        );
+        compile_refused(
+            Compile::new(RMSprop::new().rho(beta), bce()),
+            &["`RMSprop`", "`rho`"],
+        );
     }
-    compile_refused(Compile::new(SGD::new().momentum(-0.5), bce()), &["`SGD`", "`momentum`"]);
-    compile_refused(Compile::new(SGD::new().momentum(f64::NAN), bce()), &["`SGD`", "`momentum`"]);
-    compile_refused(Compile::new(Adam::new().epsilon(-1.0), bce()), &["`Adam`", "`epsilon`"]);
-    compile_refused(Compile::new(Adam::new().weight_decay(-1.0), bce()), &["`weight_decay`"]);
-    compile_refused(Compile::new(Adam::new().clipnorm(0.0), bce()), &["`clipnorm`", "above 0"]);
-    compile_refused(Compile::new(Adam::new().clipvalue(-1.0), bce()), &["`clipvalue`"]);
-    compile_refused(Compile::new(Adam::new().global_clipnorm(f64::NAN), bce()), &["global_clipnorm"]);
+    compile_refused(
+        Compile::new(SGD::new().momentum(-0.5), bce()),
+        &["`SGD`", "`momentum`"],
+    );
+    compile_refused(
+        Compile::new(SGD::new().momentum(f64::NAN), bce()),
+        &["`SGD`", "`momentum`"],
+    );
+    compile_refused(
+        Compile::new(Adam::new().epsilon(-1.0), bce()),
+        &["`Adam`", "`epsilon`"],
+    );
+    compile_refused(
+        Compile::new(Adam::new().weight_decay(-1.0), bce()),
+        &["`weight_decay`"],
+    );
+    compile_refused(
+        Compile::new(Adam::new().clipnorm(0.0), bce()),
+        &["`clipnorm`", "above 0"],
+    );
+    compile_refused(
+        Compile::new(Adam::new().clipvalue(-1.0), bce()),
+        &["`clipvalue`"],
+    );
+    compile_refused(
+        Compile::new(Adam::new().global_clipnorm(f64::NAN), bce()),
+        &["global_clipnorm"],
+    );
     let two = Adam::new().clipnorm(1.0).clipvalue(1.0);
-    compile_refused(Compile::new(two, bce()), &["`clipvalue`", "`clipnorm` is set"]);
-    compile_refused(Compile::new(Adam::new().ema_momentum(1.5), bce()), &["`ema_momentum`"]);
+    compile_refused(
+        Compile::new(two, bce()),
+        &["`clipvalue`", "`clipnorm` is set"],
+    );
+    compile_refused(
+        Compile::new(Adam::new().ema_momentum(1.5), bce()),
+        &["`ema_momentum`"],
+    );
     let never = Adam::new().gradient_accumulation_steps(0);
-    compile_refused(Compile::new(never, bce()), &["`gradient_accumulation_steps`", "at least 1"]);
+    compile_refused(
+        Compile::new(never, bce()),
+        &["`gradient_accumulation_steps`", "at least 1"],
+    );
     let falling = Adam::new().learning_rate(ExponentialDecay::new(-1.0, 10, 0.5));
-    compile_refused(Compile::new(falling, bce()), &["ExponentialDecay", "initial_learning_rate"]);
+    compile_refused(
+        Compile::new(falling, bce()),
+        &["ExponentialDecay", "initial_learning_rate"],
+    );
     let falling = Adam::new().learning_rate(CosineDecay::new(0.1, 0));
-    compile_refused(Compile::new(falling, bce()), &["CosineDecay", "decay_steps"]);
+    compile_refused(
+        Compile::new(falling, bce()),
+        &["CosineDecay", "decay_steps"],
+    );
 }
 
 #[test]
 fn settings_of_losses_and_metrics_out_of_range_are_refused() {
     for smoothing in [-0.1, 1.5, f32::NAN] {
         let loss = BinaryCrossentropy::new().label_smoothing(smoothing);
-        compile_refused(Compile::new(SGD::new(), loss), &["BinaryCrossentropy", "label_smoothing"]);
+        compile_refused(
+            Compile::new(SGD::new(), loss),
+            &["BinaryCrossentropy", "label_smoothing"],
+        );
         let loss = CategoricalCrossentropy::new().label_smoothing(smoothing);
-        compile_refused(Compile::new(SGD::new(), loss), &["CategoricalCrossentropy", "label_smoothing"]);
+        compile_refused(
+            Compile::new(SGD::new(), loss),
+            &["CategoricalCrossentropy", "label_smoothing"],
+        );
     }
     for delta in [0.0, -1.0, f32::NAN] {
-        compile_refused(Compile::new(SGD::new(), Huber::new().delta(delta)), &["Huber", "delta", "above 0"]);
+        compile_refused(
+            Compile::new(SGD::new(), Huber::new().delta(delta)),
+            &["Huber", "delta", "above 0"],
+        );
     }
     compile_refused(
         Compile::new(SGD::new(), CategoricalCrossentropy::new().axis(4)),
@@ -589,7 +826,10 @@ fn settings_of_losses_and_metrics_out_of_range_are_refused() {
 #[test]
 fn a_loss_that_stays_many_numbers_is_refused_by_compile() {
     let each = MeanSquaredError::new().reduction(Reduction::None);
-    compile_refused(Compile::new(SGD::new(), each), &["mean_squared_error", "reduction"]);
+    compile_refused(
+        Compile::new(SGD::new(), each),
+        &["MeanSquaredError", "`reduction`", "single number"],
+    );
 
     /// Says nothing of it in its settings.
     #[derive(Debug)]
@@ -605,7 +845,7 @@ fn a_loss_that_stays_many_numbers_is_refused_by_compile() {
             Reduction::None
         }
     }
-    compile_refused(Compile::new(SGD::new(), Each), &["each", "reduction"]);
+    compile_refused(Compile::new(SGD::new(), Each), &["`each`", "`reduction`"]);
 }
 
 #[test]
@@ -616,17 +856,36 @@ fn a_loss_whose_shapes_do_not_fit_is_refused_by_compile() {
 
 #[test]
 fn misspelt_names_come_with_the_nearest_ones() {
-    says(losses::get("binary_crosentropy"), &["no loss", "`binary_crosentropy`", "`binary_crossentropy`"]);
+    says(
+        losses::get("binary_crosentropy"),
+        &["no loss", "`binary_crosentropy`", "`binary_crossentropy`"],
+    );
     says(optimizers::get("adm"), &["no optimizer", "`adm`", "`adam`"]);
-    says(metrics::get("acuracy"), &["no metric", "`acuracy`", "`accuracy`"]);
-    says(activations::get("rellu"), &["no activation", "`rellu`", "`relu`"]);
-    says(initializers::get("glorot_unifrom"), &["no initializer", "`glorot_unifrom`", "`glorot_uniform`"]);
+    says(
+        metrics::get("acuracy"),
+        &["no metric", "`acuracy`", "`accuracy`"],
+    );
+    says(
+        activations::get("rellu"),
+        &["no activation", "`rellu`", "`relu`"],
+    );
+    says(
+        initializers::get("glorot_unifrom"),
+        &["no initializer", "`glorot_unifrom`", "`glorot_uniform`"],
+    );
     let dense = serde_json::json!({"class_name": "Dens", "config": {}});
-    says(layers::from_keras(&dense), &["no layer", "`Dens`", "`Dense`"]);
+    says(
+        layers::from_keras(&dense),
+        &["no layer", "`Dens`", "`Dense`"],
+    );
     let text = says(losses::get("qqqqqqqqqqqqqqqqqqqqqq"), &["no loss"]);
     assert!(!text.contains("did you mean"), "{text}");
-    refuses(&["no layer", "`dens`", "`dense`"], |m| m.get_layer("dens").map(|_| ()));
-    refuses(&["no layer", "`dense_2`", "`dense_1`"], |m| m.set_trainable("dense_2", false));
+    refuses(&["no layer", "`dens`", "`dense`"], |m| {
+        m.get_layer("dens").map(|_| ())
+    });
+    refuses(&["no layer", "`dense_2`", "`dense_1`"], |m| {
+        m.set_trainable("dense_2", false)
+    });
 }
 
 #[test]
@@ -659,13 +918,21 @@ fn regression(rate: f32) -> Sequential {
         .add(Dense::new(4).input_dim(2))
         .add(Dense::new(1));
     let sgd = SGD::new().learning_rate(rate).momentum(0.9);
-    model.compile(Compile::new(sgd, MeanSquaredError::new())).unwrap();
+    model
+        .compile(Compile::new(sgd, MeanSquaredError::new()))
+        .unwrap();
     model
 }
 
 #[test]
 fn a_loss_that_turns_nan_tells_epoch_batch_and_advice_and_restores_the_weights() {
-    let parts = ["loss turned", "epoch 1, batch 2", "smaller learning rate", "scaled", "clipnorm"];
+    let parts = [
+        "loss turned",
+        "epoch 1, batch 2",
+        "smaller learning rate",
+        "scaled",
+        "clipnorm",
+    ];
     let mut model = regression(1e30);
     let before = bits(&model);
     says(model.fit(&x(), &y(), fit().batch_size(1).epochs(3)), &parts);
@@ -727,11 +994,17 @@ fn an_error_of_a_callback_comes_back() {
     struct Fails;
     impl Callback for Fails {
         fn on_epoch_end(&mut self, _: &mut Control, epoch: usize, _: &Logs) -> horn::Result<()> {
-            Err(Error::Callback { name: "mine".into(), message: format!("no, not {epoch}") })
+            Err(Error::Callback {
+                name: "mine".into(),
+                message: format!("no, not {epoch}"),
+            })
         }
     }
     let mut model = model();
-    says(model.fit(&x(), &y(), fit().callback(Fails)), &["callback `mine`", "not 0"]);
+    says(
+        model.fit(&x(), &y(), fit().callback(Fails)),
+        &["callback `mine`", "not 0"],
+    );
     assert!(model.fit(&x(), &y(), fit()).is_ok());
 }
 
@@ -748,12 +1021,18 @@ fn csv(text: &str) -> horn::Result<Array2<f32>> {
 fn a_csv_with_a_mistake_says_the_line_and_the_column() {
     says(csv("1,2\n3,4\n5\n"), &["data.csv", "line 3", "2", "1"]);
     says(csv("1,2\n3,4,5\n"), &["data.csv", "line 2", "2", "3"]);
-    says(csv("1,2\n3,four\n"), &["data.csv", "line 2", "column 2", "four"]);
+    says(
+        csv("1,2\n3,four\n"),
+        &["data.csv", "line 2", "column 2", "four"],
+    );
     says(csv("a,b\n1,2\n"), &["line 1", "column 1", "header(true)"]);
     says(csv("1;2\n3;4\n"), &["line 1", "delimiter(b';')"]);
     says(csv(""), &["data.csv", "row of numbers"]);
     says(csv("\n\n# only this\n"), &["data.csv", "row of numbers"]);
-    says(load_csv("/nowhere/data.csv"), &["/nowhere/data.csv", "No such file"]);
+    says(
+        load_csv("/nowhere/data.csv"),
+        &["/nowhere/data.csv", "No such file"],
+    );
 }
 
 #[test]

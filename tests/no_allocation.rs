@@ -1,6 +1,6 @@
 //! A step of training allocates nothing, nor does a prediction through a `Predictor`.
 //!
-//! Everything is counted in one test function: the counter sees all threads of this process.
+//! All is counted in one test function: the counter sees every thread of the process.
 
 #![allow(clippy::unwrap_used)]
 
@@ -45,7 +45,9 @@ fn allocations(work: impl FnOnce()) -> usize {
 
 /// 43 rows: 4 batches of 10 and one of 3.
 fn x() -> Array2<f32> {
-    Array2::from_shape_fn((43, 8), |(row, column)| ((row * 7 + column * 3) % 11) as f32 / 11.0)
+    Array2::from_shape_fn((43, 8), |(row, column)| {
+        ((row * 7 + column * 3) % 11) as f32 / 11.0
+    })
 }
 
 fn y() -> Array1<f32> {
@@ -62,7 +64,9 @@ fn tutorial() -> Sequential {
 
 fn binary(optimizer: impl Optimizer + 'static) -> Compile {
     let compile = Compile::new(optimizer, BinaryCrossentropy::new());
-    compile.metric(Accuracy).metric(metrics::MeanSquaredError::new())
+    compile
+        .metric(Accuracy)
+        .metric(metrics::MeanSquaredError::new())
 }
 
 /// How many allocations a `fit` of this many epochs makes.
@@ -82,11 +86,21 @@ fn of_fit(model: &Sequential, y: &dyn horn::data::AsRows, fit: Fit, epochs: usiz
 }
 
 /// The epochs after the first few are free.
-fn free(what: &str, model: &Sequential, y: &dyn horn::data::AsRows, fit: impl Fn() -> Fit<'static>) {
+fn free(
+    what: &str,
+    model: &Sequential,
+    y: &dyn horn::data::AsRows,
+    fit: impl Fn() -> Fit<'static>,
+) {
     of_fit(model, y, fit(), 1);
     let (few, many) = (of_fit(model, y, fit(), 3), of_fit(model, y, fit(), 30));
     println!("{what}: {few} allocations in a fit of 3 epochs, {many} in one of 30");
-    assert_eq!(few, many, "{what}: {} allocations in 27 more epochs", many - few);
+    assert_eq!(
+        few,
+        many,
+        "{what}: {} allocations in 27 more epochs",
+        many - few
+    );
 }
 
 fn compiled(mut model: Sequential, compile: Compile) -> Sequential {
@@ -109,23 +123,38 @@ impl Callback for Watcher {
 fn steps_of_fit() {
     let adam = compiled(tutorial(), binary(Adam::new()));
     free("the tutorial's network", &adam, &y(), Fit::new);
-    free("without shuffling", &adam, &y(), || Fit::new().shuffle(false));
-    free("a part of each epoch", &adam, &y(), || Fit::new().steps_per_epoch(2));
-    free("class weights", &adam, &y(), || Fit::new().class_weight([(0, 0.5), (1, 2.0)]));
-    free("a validation split", &adam, &y(), || Fit::new().validation_split(0.3));
+    free("without shuffling", &adam, &y(), || {
+        Fit::new().shuffle(false)
+    });
+    free("a part of each epoch", &adam, &y(), || {
+        Fit::new().steps_per_epoch(2)
+    });
+    free("class weights", &adam, &y(), || {
+        Fit::new().class_weight([(0, 0.5), (1, 2.0)])
+    });
+    free("a validation split", &adam, &y(), || {
+        Fit::new().validation_split(0.3)
+    });
 
     let weights: &'static Array1<f32> =
         Box::leak(Box::new(Array1::from_shape_fn(43, |row| row as f32 / 43.0)));
-    free("sample weights", &adam, &y(), || Fit::new().sample_weight(weights));
+    free("sample weights", &adam, &y(), || {
+        Fit::new().sample_weight(weights)
+    });
     let (held_x, held_y): (&'static _, &'static _) =
         (Box::leak(Box::new(x())), Box::leak(Box::new(y())));
-    free("validation data", &adam, &y(), || Fit::new().validation_data(held_x, held_y));
+    free("validation data", &adam, &y(), || {
+        Fit::new().validation_data(held_x, held_y)
+    });
     let weighted = || {
         let fit = Fit::new().validation_data(held_x, held_y);
-        fit.validation_sample_weight(weights).validation_batch_size(7)
+        fit.validation_sample_weight(weights)
+            .validation_batch_size(7)
     };
     free("weighted validation data", &adam, &y(), weighted);
-    free("a callback for each epoch", &adam, &y(), || Fit::new().callback(Nothing));
+    free("a callback for each epoch", &adam, &y(), || {
+        Fit::new().callback(Nothing)
+    });
 
     let whole = y().mapv(|label| label as i64);
     free("integer targets", &adam, &whole, Fit::new);
@@ -146,16 +175,32 @@ fn steps_of_fit() {
         ("Adam with AMSGrad", Box::new(Adam::new().amsgrad(true))),
         ("AdamW", Box::new(AdamW::new().global_clipnorm(1.0))),
         ("a clipped Adam", Box::new(Adam::new().clipvalue(0.1))),
-        ("an averaged Adam", Box::new(Adam::new().use_ema(true).ema_overwrite_frequency(3))),
-        ("accumulating Adam", Box::new(Adam::new().gradient_accumulation_steps(3))),
-        ("a schedule", Box::new(Adam::new().learning_rate(CosineDecay::new(0.01, 100)))),
+        (
+            "an averaged Adam",
+            Box::new(Adam::new().use_ema(true).ema_overwrite_frequency(3)),
+        ),
+        (
+            "accumulating Adam",
+            Box::new(Adam::new().gradient_accumulation_steps(3)),
+        ),
+        (
+            "a schedule",
+            Box::new(Adam::new().learning_rate(CosineDecay::new(0.01, 100))),
+        ),
     ];
     for (name, optimizer) in optimizers {
-        free(name, &compiled(tutorial(), binary(optimizer)), &y(), Fit::new);
+        free(
+            name,
+            &compiled(tutorial(), binary(optimizer)),
+            &y(),
+            Fit::new,
+        );
     }
 
     let classes = || {
-        let model = Sequential::new().seed(1).add(Dense::new(12).input_dim(8).activation(Tanh));
+        let model = Sequential::new()
+            .seed(1)
+            .add(Dense::new(12).input_dim(8).activation(Tanh));
         model.add(Dense::new(3).activation(activations::Softmax::new()))
     };
     let ids = Array1::from_shape_fn(43, |row| row % 3).mapv(|id| id as u8);
@@ -207,22 +252,15 @@ fn predict_of_one_row_allocates_only_what_it_returns() {
 
 fn batches_that_are_looked_at() {
     let model = compiled(tutorial(), binary(Adam::new()));
-    free("a callback for each batch", &model, &y(), || Fit::new().callback(Watcher(0.0)));
+    free("a callback for each batch", &model, &y(), || {
+        Fit::new().callback(Watcher(0.0))
+    });
 }
 
-fn main() {
-    // Without the test harness, whose threads would allocate while we count.
-    let tests: [(&str, fn()); 4] = [
-        ("steps_of_fit", steps_of_fit),
-        ("predictions", predictions),
-        (
-            "predict_of_one_row_allocates_only_what_it_returns",
-            predict_of_one_row_allocates_only_what_it_returns,
-        ),
-        ("batches_that_are_looked_at", batches_that_are_looked_at),
-    ];
-    for (name, test) in tests {
-        test();
-        println!("test {name} ... ok");
-    }
+#[test]
+fn steps_and_predictions_allocate_nothing() {
+    steps_of_fit();
+    predictions();
+    predict_of_one_row_allocates_only_what_it_returns();
+    batches_that_are_looked_at();
 }

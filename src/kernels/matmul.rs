@@ -7,7 +7,10 @@ use super::simd::{Instructions, dispatch};
 use super::small_matmul::{self, Product};
 
 /// Multiply-adds up to which our own kernel is as fast as `gemm` or faster.
-const SMALL: usize = 1 << 20;
+const SMALL: usize = 1 << 21;
+
+/// The numbers of a right operand up to which it is, for any number of rows.
+const THIN: usize = 4096;
 
 /// Multiply-adds from which the output is split into blocks that run in parallel.
 const SPLIT: usize = 1 << 21;
@@ -196,22 +199,17 @@ unsafe fn split(product: &Product, work: usize) {
 /// `m` and `n` must not be zero.
 #[inline]
 unsafe fn compute(product: &Product) {
-    let is_small = product
-        .m
-        .saturating_mul(product.n)
-        .saturating_mul(product.k)
-        <= SMALL;
+    let right = product.k.saturating_mul(product.n);
+    let is_small = right <= THIN || right.saturating_mul(product.m) <= SMALL;
     let is_vector = product.m == 1 || product.n == 1;
     // A narrow stripe of columns cannot be stored with full vectors.
     let is_whole = product.n >= 16 || product.out_row == product.n;
     // SAFETY: the caller's promise.
     unsafe {
-        if (is_small || is_vector) && is_whole {
-            if small_matmul::run(Instructions::here(), product) {
-                return;
-            }
+        let is_ours = (is_small || is_vector) && is_whole;
+        if !is_ours || !small_matmul::run(Instructions::here(), product) {
+            large(product);
         }
-        large(product);
     }
 }
 

@@ -27,7 +27,16 @@ pub(crate) fn threads() -> usize {
 pub(crate) fn chunks1(out: &mut [f32], f: impl Fn(usize, &mut [f32]) + Sync) {
     if out.len() <= GRAIN {
         f(0, out);
-    } else if threads() == 1 {
+    } else {
+        in_pieces(out, &f);
+    }
+}
+
+/// The long way of [`chunks1`]. One function for all of them: rayon's machinery once for each
+/// closure would double the time that the crate takes to compile.
+#[inline(never)]
+fn in_pieces(out: &mut [f32], f: &(dyn Fn(usize, &mut [f32]) + Sync)) {
+    if threads() == 1 {
         for (i, piece) in out.chunks_mut(PIECE).enumerate() {
             f(i * PIECE, piece);
         }

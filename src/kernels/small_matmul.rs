@@ -21,8 +21,11 @@ use pulp::{MemMask, Simd, WithSimd};
 
 use super::simd::Run;
 
-/// The numbers that a packed operand may have: 16 KiB of stack.
-const PACKED: usize = 4096;
+/// The numbers that a packed pair of panels may have: 32 KiB of stack.
+const PACKED: usize = 8192;
+
+/// The numbers of a smaller buffer: 4 KiB of stack, a page, take no time to reach.
+const PAGE: usize = 1024;
 
 /// The most lanes that a vector has.
 const WIDEST: usize = 16;
@@ -96,7 +99,7 @@ pub(super) unsafe fn run(here: impl Run, p: &Product) -> bool {
                 ..*p
             };
             // SAFETY: the same elements.
-            unsafe { tiles(here, &turned, Right::RowMajor) };
+            unsafe { tiles(here, &turned, std::ptr::null_mut()) };
             return true;
         }
     } else if p.b_column != 1 {
@@ -115,49 +118,48 @@ pub(super) unsafe fn run(here: impl Run, p: &Product) -> bool {
             });
             return true;
         }
-        let panels = p.n.next_multiple_of(here.lanes());
-        if p.k.saturating_mul(panels) > PACKED {
-            return false;
+        let room = p.k.saturating_mul(2 * here.lanes());
+        // SAFETY: the caller's promise, and two panels fit.
+        unsafe {
+            if room <= PAGE {
+                packed::<PAGE>(here, p);
+            } else if room <= PACKED {
+                packed::<PACKED>(here, p);
+            } else {
+                return false;
+            }
         }
-        // SAFETY: the caller's promise, and the panels fit.
-        unsafe { packed(here, p) };
         return true;
     }
     // SAFETY: the caller's promise; `b` is row-major.
-    unsafe { tiles(here, p, Right::RowMajor) };
+    unsafe { tiles(here, p, std::ptr::null_mut()) };
     true
 }
 
-/// How the right operand of the tiles lies.
-#[derive(Clone, Copy)]
-enum Right {
-    /// At `b`, rows with stride `b_row`.
-    RowMajor,
-    /// At this address, in panels as wide as a vector and `k` high.
-    Panels(*const f32),
-}
-
-/// Packs the right operand, then computes the tiles.
+/// Computes the tiles with a buffer for panels of the right operand.
 ///
 /// # Safety
 ///
-/// As for [`run`]; the panels must not have more than [`PACKED`] numbers.
+/// As for [`run`]; two panels must not have more than `N` numbers.
 #[inline(never)]
-unsafe fn packed(here: impl Run, p: &Product) {
+unsafe fn packed<const N: usize>(here: impl Run, p: &Product) {
     /// The panels, whose rows do not straddle cache lines.
     #[repr(align(64))]
-    struct Panels([MaybeUninit<f32>; PACKED]);
+    struct Panels<const N: usize>([MaybeUninit<f32>; N]);
 
-    let mut panels = Panels([MaybeUninit::uninit(); PACKED]);
-    let to: *mut f32 = panels.0.as_mut_ptr().cast();
-    here.run(Pack { p, to });
-    // SAFETY: the panels have just been written.
-    unsafe { tiles(here, p, Right::Panels(to)) };
+    let mut panels = Panels([MaybeUninit::uninit(); N]);
+    // SAFETY: the caller's promise.
+    unsafe { tiles(here, p, panels.0.as_mut_ptr().cast()) };
 }
 
-/// Copies the right operand to panels; those past the last column hold anything.
+/// Copies the columns of the right operand from `j` on to a panel, a vector wide and `k` high,
+/// and those from `j + second` on, unless that is 0, to another behind it.
+///
+/// A panel wider than the matrix repeats the last column.
 struct Pack<'a> {
     p: &'a Product,
+    j: usize,
+    second: usize,
     to: *mut f32,
 }
 
@@ -166,27 +168,40 @@ impl WithSimd for Pack<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Pack { p, to } = self;
-        let lanes = const { S::F32_LANES };
+        let Pack { p, second, .. } = self;
+        let (mut j, mut to) = (self.j, self.to);
         let _ = simd;
-        for vector in 0..p.n.div_ceil(lanes) {
-            let j = column(vector, lanes, p.n);
-            // SAFETY: there is room for `k` vectors a panel.
-            let to = unsafe { to.add(vector * lanes * p.k) };
-            #[cfg(target_arch = "x86_64")]
-            if p.b_row == 1 && avx::is_there::<S>() {
-                // SAFETY: AVX is there, and so are the elements of `b`.
-                unsafe { avx::panel(simd, p, j, to) };
-                continue;
-            }
-            for i in 0..p.k {
-                for l in 0..lanes {
-                    // A panel wider than the matrix repeats its last column.
-                    let j = (j + l).min(p.n - 1);
-                    // SAFETY: the element is readable; the panel has room.
-                    unsafe { *to.add(i * lanes + l) = *p.b.add(i * p.b_row + j * p.b_column) };
+        for _ in 0..1 + usize::from(second > 0) {
+            // SAFETY: the elements of `b` are readable, and there is room for two panels.
+            unsafe {
+                #[cfg(target_arch = "x86_64")]
+                if p.b_row == 1 && avx::is_there::<S>() {
+                    avx::panel(simd, p, j, to);
+                } else {
+                    panel::<S>(p, j, to);
                 }
+                #[cfg(not(target_arch = "x86_64"))]
+                panel::<S>(p, j, to);
+                to = to.wrapping_add(S::F32_LANES * p.k);
             }
+            j += second;
+        }
+    }
+}
+
+/// Copies the columns of the right operand from `j` on to a panel, with any strides.
+///
+/// # Safety
+///
+/// All elements of `b` must be readable, and `k` vectors of `S` writable.
+#[inline(always)]
+unsafe fn panel<S: Simd>(p: &Product, j: usize, to: *mut f32) {
+    let lanes = const { S::F32_LANES };
+    for i in 0..p.k {
+        for l in 0..lanes {
+            let j = (j + l).min(p.n - 1);
+            // SAFETY: the caller's promise.
+            unsafe { *to.add(i * lanes + l) = *p.b.add(i * p.b_row + j * p.b_column) };
         }
     }
 }
@@ -207,7 +222,8 @@ mod avx {
     pub(super) fn is_there<S: Simd>() -> bool {
         let this = TypeId::of::<S>();
         #[cfg(test)]
-        if this == TypeId::of::<pulp::x86::V3_512b>() {
+        if this == TypeId::of::<pulp::Scalar512b>() {
+            // The tests run it where AVX2 is.
             return true;
         }
         this == TypeId::of::<V3>() || this == TypeId::of::<V4>()
@@ -220,6 +236,23 @@ mod avx {
     /// AVX must be there, all elements of `b` readable, and `k` vectors of `S` writable.
     #[inline(always)]
     pub(super) unsafe fn panel<S: Simd>(simd: S, p: &Product, j: usize, to: *mut f32) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if p.n >= S::F32_LANES && p.k >= 8 {
+                blocks::<S, true>(simd, p, j, to);
+            } else {
+                blocks::<S, false>(simd, p, j, to);
+            }
+        }
+    }
+
+    /// The same, by blocks; whether all of them are whole.
+    ///
+    /// # Safety
+    ///
+    /// As for [`panel`].
+    #[inline(always)]
+    unsafe fn blocks<S: Simd, const WHOLE: bool>(simd: S, p: &Product, j: usize, to: *mut f32) {
         // SAFETY: the caller's promise; loads are of 8 of the `k` numbers of a column, or masked.
         unsafe {
             /// From 8 - k on, a mask for the first `k` of 8 numbers.
@@ -233,9 +266,10 @@ mod avx {
                 for half in 0..halves {
                     let mut x = [_mm256_setzero_ps(); 8];
                     for (r, x) in x.iter_mut().enumerate() {
-                        let column = (j + half * 8 + r).min(p.n - 1);
+                        let column = j + half * 8 + r;
+                        let column = if WHOLE { column } else { column.min(p.n - 1) };
                         let at = p.b.add(column * p.b_column + from);
-                        *x = if p.k >= 8 {
+                        *x = if WHOLE || p.k >= 8 {
                             _mm256_loadu_ps(at)
                         } else {
                             let mask = _mm256_loadu_si256(MASK.as_ptr().add(8 - p.k).cast());
@@ -246,7 +280,7 @@ mod avx {
                         block[half] = x;
                     }
                 }
-                let rows = 8.min(p.k);
+                let rows = if WHOLE { 8 } else { 8.min(p.k) };
                 for (r, block) in block.iter().enumerate() {
                     if r < rows {
                         // The first half, or both, are a vector.
@@ -291,6 +325,12 @@ mod avx {
     }
 }
 
+/// The vectors in a row of `n` numbers. The lanes are a power of two.
+#[inline(always)]
+fn count(n: usize, lanes: usize) -> usize {
+    (n + lanes - 1) >> lanes.trailing_zeros()
+}
+
 /// The column at which a vector of the output starts: the last one ends with the row.
 #[inline(always)]
 fn column(vector: usize, lanes: usize, n: usize) -> usize {
@@ -301,9 +341,9 @@ fn column(vector: usize, lanes: usize, n: usize) -> usize {
 ///
 /// # Safety
 ///
-/// As for [`run`]; `b` as `right` says.
+/// As for [`run`]. `panels` may be null if `b` is row-major, else there must be room for two.
 #[inline(never)]
-unsafe fn tiles(here: impl Run, p: &Product, right: Right) {
+unsafe fn tiles(here: impl Run, p: &Product, panels: *mut f32) {
     macro_rules! tall {
         ($rows:expr, $tile:ident $fields:tt, $($r:literal)*) => {
             match $rows {
@@ -315,27 +355,33 @@ unsafe fn tiles(here: impl Run, p: &Product, right: Right) {
     let lanes = here.lanes();
     if lanes == 1 {
         // SAFETY: the caller's promise.
-        return unsafe { plain(p, right) };
+        return unsafe { plain(p) };
     }
-    // SAFETY: the column exists, or the panel.
-    let at = |vector: usize, j: usize| unsafe {
-        match right {
-            Right::RowMajor => p.b.add(j),
-            Right::Panels(panels) => panels.add(vector * lanes * p.k),
-        }
-    };
-    let b_row = match right {
-        Right::RowMajor => p.b_row,
-        Right::Panels(_) => lanes,
-    };
-    let vectors = p.n.div_ceil(lanes);
+    let vectors = count(p.n, lanes);
     let mut vector = 0;
     while vector < vectors {
         let j = column(vector, lanes, p.n);
+        let is_pair = vector + 1 < vectors;
+        let second = if is_pair {
+            column(vector + 1, lanes, p.n) - j
+        } else {
+            0
+        };
+        let (b, b_row) = if panels.is_null() {
+            let b = p.b.wrapping_add(j);
+            ([b.cast_mut(), b.cast_mut().wrapping_add(second)], p.b_row)
+        } else {
+            here.run(Pack {
+                p,
+                j,
+                second,
+                to: panels,
+            });
+            ([panels, panels.wrapping_add(lanes * p.k)], lanes)
+        };
+        let b = b.map(<*mut f32>::cast_const);
         let mut i = 0;
-        if vector + 1 < vectors {
-            let second = column(vector + 1, lanes, p.n) - j;
-            let b = [at(vector, j), at(vector + 1, j + second)];
+        if is_pair {
             while i < p.m {
                 let rows = match p.m - i {
                     rest @ ..=6 => rest,
@@ -348,7 +394,7 @@ unsafe fn tiles(here: impl Run, p: &Product, right: Right) {
             }
             vector += 2;
         } else {
-            let b = at(vector, j);
+            let b = b[0];
             while i < p.m {
                 let rows = match p.m - i {
                     rest @ (..=6 | 8 | 10 | 12) => rest,
@@ -371,7 +417,7 @@ unsafe fn tiles(here: impl Run, p: &Product, right: Right) {
 /// takes longer than the arithmetic.
 #[inline(always)]
 fn thirds<const G: usize>(p: &Product, i: usize) -> [*const f32; G] {
-    std::array::from_fn(|g| p.a.wrapping_add((i + 3 * g) * p.a_row))
+    std::array::from_fn(|g| p.a.wrapping_add((i + 3 * g).wrapping_mul(p.a_row)))
 }
 
 /// The element of row `r` in the column that the pointers are at.
@@ -398,15 +444,11 @@ fn step<const G: usize>(a: &mut [*const f32; G], stride: usize) {
 /// # Safety
 ///
 /// As for [`tiles`].
-unsafe fn plain(p: &Product, right: Right) {
+unsafe fn plain(p: &Product) {
     for i in 0..p.m {
         for j in 0..p.n {
             // SAFETY: the caller's promise.
             unsafe {
-                let (b, b_row) = match right {
-                    Right::RowMajor => (p.b.add(j), p.b_row),
-                    Right::Panels(panels) => (panels.add(j * p.k), 1),
-                };
                 let mut sum = if p.bias.is_null() {
                     0.0
                 } else {
@@ -414,7 +456,8 @@ unsafe fn plain(p: &Product, right: Right) {
                 };
                 for q in 0..p.k {
                     let left = *p.a.add(i * p.a_row + q * p.a_column);
-                    sum = f32::mul_add(left, *b.add(q * b_row), sum);
+                    let right = *p.b.add(q * p.b_row + j * p.b_column);
+                    sum = f32::mul_add(left, right, sum);
                 }
                 let at = i * p.out_row + j;
                 let negative = p.relu && sum < 0.0;
@@ -465,31 +508,29 @@ impl<const R: usize> WithSimd for Pair<'_, R> {
             }
             for _ in 0..p.k {
                 let right = [load(simd, b[0]), load(simd, b[1])];
-                for r in 0..R {
+                for (r, sums) in sums.iter_mut().enumerate() {
                     let left = simd.splat_f32s(element(&a, a_row, r));
-                    sums[r][0] = simd.mul_add_f32s(left, right[0], sums[r][0]);
-                    sums[r][1] = simd.mul_add_f32s(left, right[1], sums[r][1]);
+                    sums[0] = simd.mul_add_f32s(left, right[0], sums[0]);
+                    sums[1] = simd.mul_add_f32s(left, right[1], sums[1]);
                 }
                 step(&mut a, a_column);
                 step(&mut b, b_row);
             }
             let floor = floor(simd, p.relu);
-            for r in 0..R {
-                sums[r] = sums[r].map(|sum| simd.max_f32s(floor, sum));
-            }
+            sums = sums.map(|row| row.map(|sum| simd.max_f32s(floor, sum)));
             if !p.mask.is_null() {
                 let mask = p.mask.add(self.at);
-                for r in 0..R {
+                for (r, sums) in sums.iter_mut().enumerate() {
                     let mask = mask.add(r * out_row);
-                    sums[r][0] = masked(simd, sums[r][0], load(simd, mask));
-                    sums[r][1] = masked(simd, sums[r][1], load(simd, mask.add(second)));
+                    sums[0] = masked(simd, sums[0], load(simd, mask));
+                    sums[1] = masked(simd, sums[1], load(simd, mask.add(second)));
                 }
             }
             let out = p.out.add(self.at);
-            for r in 0..R {
+            for (r, sums) in sums.iter().enumerate() {
                 let out = out.add(r * out_row);
-                store(simd, out, sums[r][0]);
-                store(simd, out.add(second), sums[r][1]);
+                store(simd, out, sums[0]);
+                store(simd, out.add(second), sums[1]);
             }
         }
     }
@@ -536,9 +577,9 @@ impl<const R: usize> WithSimd for Single<'_, R> {
             }
             for _ in 0..p.k {
                 let right = simd.mask_load_ptr_f32s(inside, b);
-                for r in 0..R {
+                for (r, sum) in sums.iter_mut().enumerate() {
                     let left = simd.splat_f32s(element(&a, a_row, r));
-                    sums[r] = simd.mul_add_f32s(left, right, sums[r]);
+                    *sum = simd.mul_add_f32s(left, right, *sum);
                 }
                 step(&mut a, a_column);
                 b = b.wrapping_add(b_row);
@@ -547,25 +588,25 @@ impl<const R: usize> WithSimd for Single<'_, R> {
             sums = sums.map(|sum| simd.max_f32s(floor, sum));
             if !p.mask.is_null() {
                 let mask = p.mask.add(self.at);
-                for r in 0..R {
+                for (r, sum) in sums.iter_mut().enumerate() {
                     let mask = simd.mask_load_ptr_f32s(inside, mask.add(r * out_row));
-                    sums[r] = masked(simd, sums[r], mask);
+                    *sum = masked(simd, *sum, mask);
                 }
             }
             let out = p.out.add(self.at);
             if p.n >= lanes {
-                for r in 0..R {
-                    store(simd, out.add(r * out_row), sums[r]);
+                for (r, sum) in sums.iter().enumerate() {
+                    store(simd, out.add(r * out_row), *sum);
                 }
             } else {
                 // How far from the end of the output a row must be for a full store.
                 let room = (p.m * out_row - self.at).wrapping_sub(lanes) as isize;
-                for r in 0..R {
+                for (r, sum) in sums.iter().enumerate() {
                     let out = out.add(r * out_row);
                     if lanes < WIDEST && (r * out_row) as isize <= room {
-                        store(simd, out, sums[r]);
+                        store(simd, out, *sum);
                     } else {
-                        simd.mask_store_ptr_f32s(inside, out, sums[r]);
+                        simd.mask_store_ptr_f32s(inside, out, *sum);
                     }
                 }
             }
@@ -689,7 +730,8 @@ impl Dots {
                     at += lanes;
                 }
             }
-            for (r, mut parts) in parts.into_iter().enumerate() {
+            let mut sums = [0.0_f32; R];
+            for (sum, mut parts) in sums.iter_mut().zip(parts) {
                 let mut half = registers / 2;
                 while half > 0 {
                     for g in 0..half {
@@ -697,15 +739,24 @@ impl Dots {
                     }
                     half /= 2;
                 }
-                let mut sum = total(simd, parts[0]);
-                let i = i + r;
-                if !self.bias.is_null() {
-                    sum += *self.bias.add(i * self.bias_stride);
-                }
-                let negative = self.relu && sum < 0.0;
-                let off = !self.mask.is_null() && *self.mask.add(i) <= 0.0;
-                *self.out.add(i) = if negative || off { 0.0 } else { sum };
+                *sum = total(simd, parts[0]);
             }
+            if !self.bias.is_null() {
+                for (r, sum) in sums.iter_mut().enumerate() {
+                    *sum += *self.bias.add((i + r) * self.bias_stride);
+                }
+            }
+            let floor = if self.relu { 0.0 } else { f32::NEG_INFINITY };
+            for sum in &mut sums {
+                *sum = if *sum < floor { floor } else { *sum };
+            }
+            if !self.mask.is_null() {
+                for (r, sum) in sums.iter_mut().enumerate() {
+                    let mask = *self.mask.add(i + r);
+                    *sum = if mask <= 0.0 { 0.0 } else { *sum };
+                }
+            }
+            std::ptr::copy_nonoverlapping(sums.as_ptr(), self.out.add(i), R);
         }
     }
 }
@@ -721,4 +772,101 @@ fn total<S: Simd>(simd: S, x: S::f32s) -> f32 {
         return (lanes[0] + lanes[2]) + (lanes[1] + lanes[3]);
     }
     simd.reduce_sum_f32s(x)
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use pulp::x86::{V3, V3_128b};
+
+    use super::*;
+
+    /// An instruction set of the test's choice, run with AVX2's instructions.
+    #[derive(Clone, Copy)]
+    struct Fixed<S>(V3, S);
+
+    /// Code for one instruction set, whichever it is run with.
+    struct With<S, Op>(S, Op);
+
+    impl<S: Simd, Op: WithSimd> WithSimd for With<S, Op> {
+        type Output = Op::Output;
+
+        #[inline(always)]
+        fn with_simd<Other: Simd>(self, _: Other) -> Op::Output {
+            self.1.with_simd(self.0)
+        }
+    }
+
+    impl<S: Simd> Run for Fixed<S> {
+        fn lanes(self) -> usize {
+            S::F32_LANES
+        }
+
+        fn run<Op: WithSimd>(self, op: Op) -> Op::Output {
+            Simd::vectorize(self.0, With(self.1, op))
+        }
+    }
+
+    fn numbers(len: usize, seed: usize) -> Vec<f32> {
+        (0..len)
+            .map(|i| ((i * 7919 + seed * 31) % 257) as f32 / 128.0 - 1.0)
+            .collect()
+    }
+
+    /// The bits of a product; `case` chooses layouts and epilogue.
+    fn product(here: impl Run, (m, k, n): (usize, usize, usize), case: usize) -> Vec<u32> {
+        let bit = |b: usize| case >> b & 1 == 1;
+        // Exactly as long as needed, so that a sanitizer sees each step outside.
+        let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
+        let (bias, mask) = (numbers(n, 3), numbers(m * n, 4));
+        let mut out = vec![f32::NAN; m * n];
+        let (a_row, a_column) = if bit(0) { (1, m) } else { (k, 1) };
+        let (b_row, b_column) = if bit(1) { (1, k) } else { (n, 1) };
+        let address = |is_there: bool, x: &[f32]| {
+            if is_there {
+                x.as_ptr()
+            } else {
+                std::ptr::null()
+            }
+        };
+        let p = Product {
+            m,
+            k,
+            n,
+            a: a.as_ptr(),
+            a_row,
+            a_column,
+            b: b.as_ptr(),
+            b_row,
+            b_column,
+            bias: address(bit(2), &bias),
+            relu: bit(3),
+            mask: address(bit(4), &mask),
+            out: out.as_mut_ptr(),
+            out_row: n,
+        };
+        // SAFETY: the vectors are as long as the product says.
+        assert!(unsafe { run(here, &p) });
+        out.into_iter().map(f32::to_bits).collect()
+    }
+
+    /// Four lanes are NEON's, sixteen are AVX-512's.
+    #[test]
+    fn products_have_the_same_bits_with_any_instruction_set() {
+        let Some(v3) = V3::try_new() else { return };
+        let sizes = [1, 2, 3, 5, 7, 8, 9, 12, 13, 16, 17, 20, 25, 33, 47];
+        for m in [1, 2, 4, 5, 7, 10, 12, 13, 29] {
+            for k in [0, 1, 3, 8, 12, 16, 19, 40] {
+                for n in sizes {
+                    for case in 0..32 {
+                        let shape = (m, k, n);
+                        let expected = product(Fixed(v3, pulp::Scalar), shape, case);
+                        let same = product(Fixed(v3, v3), shape, case) == expected
+                            && product(Fixed(v3, pulp::Scalar512b), shape, case) == expected
+                            && product(Fixed(v3, V3_128b(v3)), shape, case) == expected;
+                        assert!(same, "{shape:?} case {case}");
+                    }
+                }
+            }
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::built::Built;
 use crate::error::{Error, Result};
 use crate::kernels::aligned::Aligned;
-use crate::losses::Loss;
+use crate::losses::{Loss, Reduction};
 use crate::metrics::Metric;
 use crate::optimizers::{Optimizer, State};
 
@@ -82,6 +82,14 @@ impl Compiled {
     pub(crate) fn new(compile: Compile, built: &Built) -> Result<Compiled> {
         compile.optimizer.validate()?;
         compile.loss.validate()?;
+        if compile.loss.reduction() == Reduction::None {
+            return Err(Error::argument(
+                compile.loss.class_name(),
+                "reduction",
+                "one that gives a single number to make small",
+                "none",
+            ));
+        }
         let trainable = built.variables.trainable;
         Ok(Compiled {
             state: State::new(&compile.optimizer, trainable),

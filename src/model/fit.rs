@@ -322,6 +322,8 @@ struct Training<'t, 'a> {
     names: Vec<String>,
     /// Where each logged value stands in the order in which they are printed.
     places: Vec<usize>,
+    /// The names of what training logs, validation left out, in that order.
+    trained: Vec<String>,
     values: Vec<f32>,
 }
 
@@ -450,7 +452,10 @@ impl<'t, 'a> Training<'t, 'a> {
         let names = logged_names(compiled, held.is_some());
         let places = callbacks::print_order(&names);
         let watched = compiled.metrics.clone();
+        let own = places.iter().filter(|place| **place <= watched.len());
+        let trained = own.filter_map(|place| names.get(*place)).cloned().collect();
         Ok(Training {
+            trained,
             order: (0..train.len() as u32).collect(),
             values: vec![0.0; names.len()],
             network,
@@ -580,15 +585,8 @@ impl<'t, 'a> Training<'t, 'a> {
         callbacks: &mut [Box<dyn Callback + '_>],
         shown: &[f32],
     ) {
-        let trained = self.compiled.metrics.len() + 1;
-        let names: Vec<String> = self
-            .places
-            .iter()
-            .filter(|place| **place < trained)
-            .filter_map(|place| self.names.get(*place))
-            .cloned()
-            .collect();
-        let logs = Logs::new(&names, shown.get(..names.len()).unwrap_or(&[]));
+        let names = &self.trained;
+        let logs = Logs::new(names, shown.get(..names.len()).unwrap_or(&[]));
         for callback in callbacks
             .iter_mut()
             .filter(|callback| callback.wants_batches())

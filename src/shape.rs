@@ -35,7 +35,7 @@ impl Shape {
         let mut shape = Shape::SCALAR;
         let bytes = lengths
             .iter()
-            .try_fold(4usize, |size, length| size.checked_mul(*length));
+            .try_fold(4usize, |size, length| size.checked_mul(*length.max(&1)));
         if lengths.len() > MAX_RANK || bytes.is_none_or(|bytes| bytes > isize::MAX as usize) {
             return None;
         }
@@ -80,10 +80,9 @@ impl Shape {
 
     /// This shape with one axis set to another length.
     pub(crate) fn with(mut self, axis: usize, length: usize) -> Shape {
-        if axis < self.rank() {
-            if let Some(slot) = self.lengths.get_mut(axis) {
-                *slot = length;
-            }
+        let rank = self.rank();
+        if let Some(slot) = self.lengths.get_mut(axis).filter(|_| axis < rank) {
+            *slot = length;
         }
         self
     }

@@ -53,7 +53,7 @@ impl Activation for Glu {
 
     fn call(&self, x: &Value) -> Value {
         let length = x.dim(self.axis);
-        if length % 2 != 0 {
+        if !length.is_multiple_of(2) {
             return x.fail(format!(
                 "`glu` halves axis {} of {}, whose length is odd",
                 self.axis,

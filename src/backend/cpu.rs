@@ -137,15 +137,6 @@ impl Run<'_> {
         place.map_or(&[], |place| self.read(place))
     }
 
-    /// The loss.
-    pub(crate) fn loss(&self) -> f32 {
-        let place = self.plan.loss.map(|place| self.read(place));
-        place
-            .and_then(|values| values.first())
-            .copied()
-            .unwrap_or(0.0)
-    }
-
     fn read(&self, place: Place) -> &[f32] {
         let memory = Memory {
             rest: Rest::whole(self.workspace),

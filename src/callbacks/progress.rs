@@ -229,7 +229,11 @@ impl Callback for Progress {
         }
         if self.epochs > 1 {
             // Verbose 1 is one line an epoch where no bar can move.
-            let end = if self.verbose == 1 && !self.terminal { ' ' } else { '\n' };
+            let end = if self.verbose == 1 && !self.terminal {
+                ' '
+            } else {
+                '\n'
+            };
             let _ = write!(self.waiting, "Epoch {}/{}{end}", epoch + 1, self.epochs);
         }
         // Here rather than at the epoch's end: whoever watches sees which epoch has begun.

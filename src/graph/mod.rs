@@ -1,5 +1,5 @@
 //! The small compiler that every model goes through: layers and losses are traced into a
-//! [`Graph`](trace) of ops for one concrete shape of inputs, fused, and planned once.
+//! `Graph` of ops for one concrete shape of inputs, fused, and planned once.
 //!
 //! ```text
 //! layers, losses   describe themselves on `Value`s inside a `Scope`

@@ -33,7 +33,6 @@ pub(crate) struct Plan {
     pub(crate) workspace: usize,
     pub(crate) ports: Vec<PortPlace>,
     pub(crate) outputs: Vec<(Place, Shape)>,
-    pub(crate) loss: Option<Place>,
     /// Where the gradient of the loss is written before the backward pass.
     pub(crate) seed: Range<usize>,
     /// Trainable variables that the graph does not read: their gradient is 0.
@@ -375,7 +374,6 @@ impl<'a> Planner<'a> {
                 .iter()
                 .map(|id| (places[*id], self.nodes[*id].shape))
                 .collect(),
-            loss: loss.map(|id| places[id]),
             seed: loss.map_or(0..0, |id| range(asked[id].gradient)),
             unread,
         }

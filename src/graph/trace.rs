@@ -40,7 +40,11 @@ impl Graph {
         }
         let shapes: Vec<Shape> = inputs.iter().filter_map(|i| self.shape(*i)).collect();
         match op.operation().map(|operation| operation.shape(&shapes)) {
-            Some(Ok(shape)) => self.add(op, inputs, shape),
+            Some(Ok(shape)) if Shape::new(shape.dims()).is_some() => self.add(op, inputs, shape),
+            Some(Ok(shape)) => {
+                self.fail(format!("a value of shape {shape} is too large for memory"));
+                self.placeholder()
+            }
             Some(Err(message)) => {
                 self.fail(message);
                 self.placeholder()

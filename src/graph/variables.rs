@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::initializers::Initializer;
 use crate::kernels::aligned::Aligned;
 use crate::random::{Purpose, stream};
@@ -47,7 +47,7 @@ impl Variables {
         for trainable in [true, false] {
             for spec in self.specs.iter_mut().filter(|s| s.trainable == trainable) {
                 let start = end;
-                end += spec.shape.size();
+                end = spec.shape.size().saturating_add(end);
                 spec.range = start..end;
             }
             if trainable {
@@ -59,7 +59,7 @@ impl Variables {
 
     /// An arena with fresh values, each variable from a stream of its own.
     pub(crate) fn initial(&self, seed: u64) -> Result<Aligned> {
-        let mut arena = Aligned::zeros(self.total);
+        let mut arena = Aligned::try_zeros(self.total).ok_or_else(|| self.too_large())?;
         for spec in &self.specs {
             let mut rng = stream(seed, Purpose::Weights, &spec.path, 0);
             if let Some(out) = arena.get_mut(spec.range.clone()) {
@@ -67,6 +67,18 @@ impl Variables {
             }
         }
         Ok(arena)
+    }
+
+    /// The error of an arena that memory cannot hold, by its largest variable.
+    fn too_large(&self) -> Error {
+        let largest = self.specs.iter().max_by_key(|spec| spec.shape.size());
+        let (path, shape) = largest.map_or(("", Shape::SCALAR), |s| (s.path.as_str(), s.shape));
+        Error::Layer {
+            layer: path.split('/').next().unwrap_or(path).to_string(),
+            message: format!(
+                "weight `{path}` of shape {shape} does not fit in memory: use fewer units"
+            ),
+        }
     }
 
     /// Copies the values of variables that another arena has too, by path and shape.

@@ -38,6 +38,15 @@ pub struct Aligned {
 }
 
 impl Aligned {
+    /// A buffer of `len` zeros, or `None` when there is not so much memory.
+    pub(crate) fn try_zeros(len: usize) -> Option<Self> {
+        let count = len.div_ceil(LINE);
+        let mut lines = Vec::new();
+        lines.try_reserve_exact(count).ok()?;
+        lines.resize(count, Line([0.0; LINE]));
+        Some(Aligned { lines, len })
+    }
+
     /// A buffer of `len` zeros.
     ///
     /// # Examples

@@ -230,18 +230,6 @@ pub(crate) fn erf(x: f32) -> f32 {
     (if a < 0.93 { near } else { far }).copysign(x)
 }
 
-/// The sine, as std has it; does not vectorise.
-#[inline(always)]
-pub(crate) fn sin(x: f32) -> f32 {
-    x.sin()
-}
-
-/// The cosine, as std has it; does not vectorise.
-#[inline(always)]
-pub(crate) fn cos(x: f32) -> f32 {
-    x.cos()
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::simd::dispatch;
@@ -383,11 +371,5 @@ mod tests {
     #[test]
     fn erf_is_right() {
         check("erf", erf, libm::erf, 1.5);
-    }
-
-    #[test]
-    fn sine_and_cosine_are_std() {
-        assert_eq!(sin(0.0), 0.0);
-        assert_eq!(cos(0.0), 1.0);
     }
 }

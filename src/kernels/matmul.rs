@@ -242,7 +242,7 @@ unsafe fn large(p: &Product) {
             false,
             false,
             false,
-            sequential(),
+            gemm_common::Parallelism::None,
         );
     }
     if p.bias.is_null() && p.mask.is_null() && !p.relu {
@@ -277,15 +277,6 @@ unsafe fn large(p: &Product) {
             }
         },
     );
-}
-
-/// `gemm_common::Parallelism::None`, whose crate `gemm_f32` does not re-export.
-#[inline(always)]
-fn sequential<P>() -> P {
-    // Without `gemm_common`'s feature `rayon` the enum has this variant only and no size.
-    const { assert!(size_of::<P>() == 0) };
-    // SAFETY: an inhabited type without size has one value, made of no bytes.
-    unsafe { std::mem::zeroed() }
 }
 
 #[cfg(test)]

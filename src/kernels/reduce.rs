@@ -1,4 +1,4 @@
-//! Sums and maxima whose order of additions depends on the length alone.
+//! Sums whose order of additions depends on the length alone.
 //!
 //! A piece is added into sixteen lanes, the lanes are halved four times, and pieces are added
 //! as a tree: the same bits with any instruction set and at any number of threads.
@@ -100,29 +100,10 @@ pub(crate) fn sum(x: &[f32]) -> f32 {
     fold(x, x, 0.0, |s, x, _| s + x, |a, b| a + b)
 }
 
-/// The sum of the products of two slices.
-#[inline]
-pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    debug_assert_eq!(a.len(), b.len());
-    fold(a, b, 0.0, |s, a, b| f32::mul_add(a, b, s), |a, b| a + b)
-}
-
 /// The sum of the squares of all elements.
 #[inline]
 pub(crate) fn sum_of_squares(x: &[f32]) -> f32 {
     fold(x, x, 0.0, |s, x, _| f32::mul_add(x, x, s), |a, b| a + b)
-}
-
-/// The greater of two numbers; NaN when one is NaN.
-#[inline(always)]
-fn greater(a: f32, b: f32) -> f32 {
-    if (b > a) | b.is_nan() { b } else { a }
-}
-
-/// The greatest element: NaN when there is one, `-inf` when there is nothing.
-#[inline]
-pub(crate) fn max(x: &[f32]) -> f32 {
-    fold(x, x, f32::NEG_INFINITY, |m, x, _| greater(m, x), greater)
 }
 
 /// Whether no element is NaN or infinite.
@@ -264,7 +245,6 @@ mod tests {
     fn sums_are_those_of_f64() {
         for len in LENGTHS {
             let x = numbers(len);
-            let y: Vec<f32> = x.iter().rev().copied().collect();
             let close = |got: f32, exact: f64| {
                 let bound = 1e-6 * (len as f64).sqrt().max(1.0) + 3e-7 * exact.abs();
                 assert!(
@@ -273,8 +253,6 @@ mod tests {
                 );
             };
             close(sum(&x), x.iter().map(|v| f64::from(*v)).sum());
-            let exact = x.iter().zip(&y).map(|(a, b)| f64::from(*a) * f64::from(*b));
-            close(dot(&x, &y), exact.sum());
             close(
                 sum_of_squares(&x),
                 x.iter().map(|v| f64::from(*v).powi(2)).sum(),
@@ -306,29 +284,12 @@ mod tests {
         let all = || {
             let mut columns = vec![0.0; 96];
             column_sums(&x[..96 * 2000], 2000, 96, &mut columns);
-            let sums = [sum(&x), dot(&x, &x), sum_of_squares(&x), max(&x)];
+            let sums = [sum(&x), sum_of_squares(&x)];
             (sums.map(f32::to_bits), columns)
         };
         let expected = pool(1).install(all);
         for n in [2, 3, 8] {
             assert_eq!(pool(n).install(all), expected);
-        }
-    }
-
-    #[test]
-    fn maxima_propagate_nan() {
-        assert_eq!(max(&[]), f32::NEG_INFINITY);
-        for len in LENGTHS.into_iter().skip(1) {
-            let mut x = numbers(len);
-            let exact = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            assert_eq!(max(&x), exact);
-            for at in [0, len / 2, len - 1] {
-                let old = std::mem::replace(&mut x[at], 7.0);
-                assert_eq!(max(&x), 7.0);
-                x[at] = f32::NAN;
-                assert!(max(&x).is_nan());
-                x[at] = old;
-            }
         }
     }
 

@@ -86,7 +86,7 @@ impl Layer for ReLU {
             ("negative_slope", self.negative_slope),
             ("threshold", self.threshold),
         ] {
-            if !(value >= 0.0) {
+            if value.is_nan() || value < 0.0 {
                 return Err(Error::argument("ReLU", argument, "at least 0", value));
             }
         }

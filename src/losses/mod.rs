@@ -271,7 +271,6 @@ pub fn compute(loss: &dyn Loss, y_true: &Value, y_pred: &Value, weights: Option<
     let (costs, weights) = weighted(loss, y_true, costs, weights);
     match (loss.reduction(), weights) {
         (Reduction::None, _) => costs,
-        (Reduction::None, _) => costs,
         (Reduction::Sum, _) => costs.sum(..),
         (Reduction::MeanWithSampleWeight, Some(weights)) => {
             let weights = match weights.shape() == costs.shape() {

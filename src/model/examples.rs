@@ -202,7 +202,7 @@ pub(crate) fn check_inputs(
             hint: "check the columns that you select, or the first layer's `input_dim`".into(),
         });
     }
-    if x.len() == 0 {
+    if x.is_empty() {
         return Err(Error::argument("x", "rows", "at least 1", 0));
     }
     if u32::try_from(x.len()).is_err() {
@@ -279,7 +279,8 @@ fn check_labels(y: &Rows, built: &Built, loss: &dyn Loss) -> Result<()> {
         Targets::Probabilities => y.first_where(|t| !(0.0..=1.0).contains(&t)),
         Targets::ClassIds { ignored } => y.first_where(|id| {
             let ignored = ignored.is_some_and(|ignored| ignored as f32 == id);
-            !ignored && !(id >= 0.0 && id < classes as f32 && id.fract() == 0.0)
+            let names_a_class = (0.0..classes as f32).contains(&id) && id.fract() == 0.0;
+            !(ignored || names_a_class)
         }),
     };
     let Some((row, column, value)) = bad else {

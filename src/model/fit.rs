@@ -15,8 +15,9 @@ use crate::callbacks::{self, Callback, Control, Logs, Progress};
 use crate::data::{AsRows, Rows};
 use crate::error::{Error, Result};
 use crate::kernels::aligned::Aligned;
+use crate::kernels::reduce::all_finite;
 use crate::ops::Draw;
-use crate::optimizers::{State, Variable};
+use crate::optimizers::{Optimizer, State, Variable};
 use crate::random::{Purpose, shuffle, stream};
 
 /// How a model is trained: what [`Sequential::fit`] takes.
@@ -45,7 +46,7 @@ pub struct Fit<'a> {
     shuffle: bool,
     initial_epoch: usize,
     steps_per_epoch: Option<usize>,
-    validation_split: f32,
+    validation_split: f64,
     validation_data: Option<(Rows<'a>, Rows<'a>)>,
     validation_sample_weight: Option<Rows<'a>>,
     validation_batch_size: Option<usize>,
@@ -137,8 +138,8 @@ impl<'a> Fit<'a> {
 
     /// Keeps the last fraction of the rows, before any shuffling, for validation: training gets
     /// the first `floor(rows (1 - fraction))`. Shuffle sorted data first. Default: 0.
-    pub fn validation_split(mut self, fraction: f32) -> Self {
-        self.validation_split = fraction;
+    pub fn validation_split(mut self, fraction: impl Into<f64>) -> Self {
+        self.validation_split = fraction.into();
         self
     }
 
@@ -266,7 +267,7 @@ impl<'a> Fit<'a> {
             return Ok((all, None));
         }
         let rows = all.len();
-        let place = (rows as f64 * (1.0 - f64::from(self.validation_split))).floor() as usize;
+        let place = (rows as f64 * (1.0 - self.validation_split)).floor() as usize;
         if place == 0 || place == rows {
             return Err(Error::argument(
                 "fit",
@@ -313,6 +314,8 @@ struct Training<'t, 'a> {
     /// The order of the rows in this epoch.
     order: Vec<u32>,
     steps: usize,
+    /// Whether a loss that is not finite is let through.
+    lenient: bool,
     full: Bench,
     last: Option<Bench>,
     watched: Vec<Watched>,
@@ -407,6 +410,7 @@ impl Sequential {
 struct Snapshot {
     parameters: Aligned,
     state: State,
+    optimizer: Box<dyn Optimizer>,
 }
 
 impl Snapshot {
@@ -414,12 +418,14 @@ impl Snapshot {
         Snapshot {
             parameters: built.parameters.clone(),
             state: compiled.state.clone(),
+            optimizer: compiled.optimizer.clone(),
         }
     }
 
     fn restore(self, built: &mut Built, compiled: &mut Compiled) {
         built.parameters = self.parameters;
         compiled.state = self.state;
+        compiled.optimizer = self.optimizer;
     }
 }
 
@@ -466,6 +472,7 @@ impl<'t, 'a> Training<'t, 'a> {
             train,
             held,
             steps,
+            lenient: options.allow_non_finite,
             full,
             last,
             judges: watched.clone(),
@@ -484,7 +491,8 @@ impl<'t, 'a> Training<'t, 'a> {
             .cloned()
             .collect();
         let epochs = options.epochs - options.initial_epoch;
-        let mut history = History::with_capacity(names.clone(), epochs);
+        // An absurd number of epochs, with a callback to stop them, is not reserved at once.
+        let mut history = History::with_capacity(names.clone(), epochs.min(65_536));
         let mut control = Control::new(self.compiled.state.learning_rate(&self.compiled.optimizer));
         let plan = callbacks::Run::new(
             options.epochs,
@@ -560,11 +568,7 @@ impl<'t, 'a> Training<'t, 'a> {
         for batch in 0..self.steps {
             let loss = self.step(batch, options.batch_size)?;
             if !loss.is_finite() && !options.allow_non_finite {
-                return Err(Error::Diverged {
-                    epoch: epoch + 1,
-                    batch: batch + 1,
-                    value: loss,
-                });
+                return Err(diverged(epoch, batch, loss));
             }
             if hooked {
                 self.log(false, shown);
@@ -574,7 +578,12 @@ impl<'t, 'a> Training<'t, 'a> {
                 }
             }
         }
-        Ok(())
+        // The last step's update is not judged by a loss any more.
+        let trainable = self.built.parameters.get(..self.built.variables.trainable);
+        match options.allow_non_finite || trainable.is_none_or(all_finite) {
+            true => Ok(()),
+            false => Err(diverged(epoch, self.steps - 1, f32::NAN)),
+        }
     }
 
     /// Tells the callbacks that want to know of a batch.
@@ -614,6 +623,7 @@ impl<'t, 'a> Training<'t, 'a> {
             (self.built, self.compiled),
             (self.seed, self.variables),
             (&mut self.watched, &mut self.tally),
+            self.lenient,
         )
     }
 
@@ -647,13 +657,24 @@ impl<'t, 'a> Training<'t, 'a> {
     }
 }
 
-/// One step of training on what a workspace holds. Gives the loss before the update.
+/// The error of a loss that is not finite; epochs and batches are told counted from 1.
+fn diverged(epoch: usize, batch: usize, value: f32) -> Error {
+    Error::Diverged {
+        epoch: epoch + 1,
+        batch: batch + 1,
+        value,
+    }
+}
+
+/// One step of training on what a workspace holds. Gives the loss before the update; with a loss
+/// that is not finite there is no update, unless `lenient`.
 pub(crate) fn train(
     plan: &crate::graph::plan::Plan,
     workspace: &mut [f32],
     (built, compiled): (&mut Built, &mut Compiled),
     (seed, variables): (u64, &[Variable]),
     (watched, tally): (&mut [Watched], &mut Tally),
+    lenient: bool,
 ) -> Result<f32> {
     let mut run = Run {
         plan,
@@ -667,6 +688,9 @@ pub(crate) fn train(
     run.forward();
     let loss = run.output(1).first().copied().unwrap_or(0.0);
     tally.add(loss, update_metrics(watched, &run)?);
+    if !loss.is_finite() && !lenient {
+        return Ok(loss);
+    }
     run.backward(&mut compiled.gradients);
     let trainable = built.variables.trainable;
     if let Some(parameters) = built.parameters.get_mut(..trainable) {

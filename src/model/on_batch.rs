@@ -9,7 +9,7 @@ use super::plans::{Key, Mode};
 use super::scores::Scores;
 use super::sequential::Sequential;
 use crate::data::AsRows;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::Evaluate;
 use crate::optimizers::Variable;
 
@@ -18,7 +18,8 @@ impl Sequential {
     ///
     /// # Errors
     ///
-    /// A model that is not compiled, or data that do not fit it or its loss.
+    /// A model that is not compiled, data that do not fit it or its loss, or a loss that is not
+    /// finite ([`Error::Diverged`]); then there is no update.
     ///
     /// # Examples
     ///
@@ -65,14 +66,22 @@ impl Sequential {
             .collect();
         let mut watched = compiled.metrics.clone();
         let mut tally = Tally::default();
-        train(
+        let loss = train(
             &prepared.plan,
             &mut workspace,
             (built, compiled),
             (seed, &variables),
             (&mut watched, &mut tally),
+            false,
         )?;
         prepared.give_back(workspace);
+        if !loss.is_finite() {
+            return Err(Error::Diverged {
+                epoch: 1,
+                batch: 1,
+                value: loss,
+            });
+        }
         let metrics = watched.iter().map(|watched| watched.metric.result());
         let values = std::iter::once(tally.mean()).chain(metrics).collect();
         Ok(Scores::new(compiled.names(), values))

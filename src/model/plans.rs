@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::plan::Plan;
 use crate::kernels::aligned::Aligned;
 
@@ -63,9 +63,18 @@ impl Plans {
                 }
             }
         }
+        let plan = make()?;
+        let Some(workspace) = Aligned::try_zeros(plan.workspace) else {
+            return Err(Error::argument(
+                "Sequential",
+                "batch size",
+                "small enough that a batch fits in memory",
+                key.batch,
+            ));
+        };
         let prepared = Arc::new(Prepared {
-            plan: make()?,
-            spare: Mutex::new(Vec::new()),
+            plan,
+            spare: Mutex::new(vec![workspace]),
         });
         let mut kept = lock(&self.kept);
         kept.insert(0, (key, Arc::clone(&prepared)));

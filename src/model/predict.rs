@@ -244,7 +244,7 @@ fn compute(prepared: &Prepared, workspace: &mut [f32], parameters: &[f32], outpu
 }
 
 fn check(network: &Network, built: &Built, rows: &crate::data::Rows) -> Result<()> {
-    match rows.row_shape() == built.row && rows.len() > 0 {
+    match rows.row_shape() == built.row && !rows.is_empty() {
         true => Ok(()),
         false => {
             let first = network.names().into_iter().next().unwrap_or_default();

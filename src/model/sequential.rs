@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::built::Built;
 use super::compile::{Compile, Compiled};
 use super::network::Network;
+use super::plans::{Key, Mode, Plans};
 use super::summary::{Row, Summary};
 use crate::error::{Error, Result};
 use crate::layers::Layer;
@@ -109,7 +110,7 @@ impl Sequential {
     /// be compiled again.
     pub fn push(&mut self, layer: impl Layer + 'static) {
         self.network.push(Arc::new(layer));
-        self.compiled = None;
+        self.forget();
     }
 
     /// Takes the last layer off, if there is one. The layers before it keep their weights; the
@@ -125,8 +126,17 @@ impl Sequential {
     /// assert_eq!(model.layers().len(), 1);
     /// ```
     pub fn pop(&mut self) -> Option<Arc<dyn Layer>> {
-        self.compiled = None;
+        self.forget();
         self.network.nodes.pop().map(|node| node.layer)
+    }
+
+    /// Forgets what was made for the layers as they were; their weights stay.
+    fn forget(&mut self) {
+        self.compiled = None;
+        if let Some(built) = &mut self.built {
+            built.outputs.clear();
+            built.plans = Plans::default();
+        }
     }
 
     /// Draws the weights, if the model has none yet; [`compile`](Self::compile) does it too.
@@ -176,8 +186,8 @@ impl Sequential {
         let built = Built::new(&self.network, self.seed, self.built.as_ref())?;
         let compiled = Compiled::new(compile, &built)?;
         // A loss of the user's own may not fit the outputs: find out now.
-        let key = super::plans::Key {
-            mode: super::plans::Mode::Train { weighted: false },
+        let key = Key {
+            mode: Mode::Train { weighted: false },
             batch: 2,
         };
         built.plan(&self.network, Some(compiled.loss.as_ref()), key)?;
@@ -265,9 +275,7 @@ impl Sequential {
     /// The layers and the variables.
     pub(crate) fn built_parts(&self, method: &'static str) -> Result<(&Network, &Built)> {
         match &self.built {
-            Some(built) if built.outputs.len() == self.network.nodes.len() => {
-                Ok((&self.network, built))
-            }
+            Some(built) if !built.outputs.is_empty() => Ok((&self.network, built)),
             _ => Err(Error::NotBuilt { method }),
         }
     }

@@ -29,19 +29,13 @@ pub(crate) struct BinaryCrossentropy {
 /// A probability away from 0 and 1; NaN stays NaN.
 #[inline(always)]
 pub(crate) fn clip(p: f32) -> f32 {
-    if p < EPSILON {
-        EPSILON
-    } else if p > 1.0 - EPSILON {
-        1.0 - EPSILON
-    } else {
-        p
-    }
+    p.clamp(EPSILON, 1.0 - EPSILON)
 }
 
 /// Whether a probability lies where [`clip`] changes nothing, so that gradients pass.
 #[inline(always)]
 pub(crate) fn passes(p: f32) -> bool {
-    !(p < EPSILON || p > 1.0 - EPSILON)
+    (EPSILON..=1.0 - EPSILON).contains(&p) || p.is_nan()
 }
 
 impl Operation for BinaryCrossentropy {

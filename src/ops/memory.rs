@@ -15,16 +15,6 @@ pub(crate) enum Place {
     Constants(usize, usize),
 }
 
-impl Place {
-    /// The range in the workspace; empty for what lies elsewhere.
-    pub(crate) fn workspace(self) -> Range<usize> {
-        match self {
-            Place::Workspace(start, length) => start..start + length,
-            _ => 0..0,
-        }
-    }
-}
-
 /// The workspace without the pieces being written: at most three runs of numbers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rest<'a> {

@@ -332,7 +332,7 @@ fn shapes_that_do_not_fit_are_named() {
             &[&[2, 3], &[2, 1]],
             |_, v| {
                 v[0].less(0.0)
-                    .select(&v[0], &v[1].sum(..).reshape([1, 1, 1]))
+                    .select(&v[0], v[1].sum(..).reshape([1, 1, 1]))
             },
             "(1, 1, 1)",
         ),

@@ -32,7 +32,7 @@ pub(crate) enum Function {
 
 impl Function {
     /// Whether the derivative follows from the output alone, so that the input need not be kept.
-    pub(crate) fn from_output(self) -> bool {
+    pub(crate) fn needs_output_only(self) -> bool {
         use Function::*;
         matches!(
             self,
@@ -98,7 +98,7 @@ impl Function {
         }
     }
 
-    /// `dx = dy f'(x)`, from the output where [`from_output`](Self::from_output) says so.
+    /// `dx = dy f'(x)`, from the output where [`needs_output_only`](Self::needs_output_only) says so.
     fn derive(self, known: &[f32], dy: &[f32], dx: &mut [f32]) {
         use Function::*;
         match self {
@@ -310,10 +310,10 @@ impl Operation for Unary {
     }
 
     fn needs(&self) -> Needs {
-        let from_output = self.function.from_output();
+        let needs_output_only = self.function.needs_output_only();
         Needs {
-            inputs: !from_output,
-            output: from_output,
+            inputs: !needs_output_only,
+            output: needs_output_only,
             scratch: false,
         }
     }
@@ -325,7 +325,7 @@ impl Operation for Unary {
     fn backward(&self, _input: usize, run: &Backward, gradient: &mut [f32], _: &mut [f32]) {
         if self.passes_gradient {
             gradient.copy_from_slice(run.gradient());
-        } else if self.function.from_output() {
+        } else if self.function.needs_output_only() {
             self.function.derive(run.output(), run.gradient(), gradient);
         } else {
             self.function.derive(run.input(0), run.gradient(), gradient);

@@ -235,6 +235,8 @@ pub mod ops;
 pub mod optimizers;
 pub mod prelude;
 pub mod random;
+#[deny(clippy::indexing_slicing)]
+pub mod saving;
 mod shape;
 pub mod testing;
 #[doc = include_str!("_tutorial.md")]

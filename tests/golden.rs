@@ -13,6 +13,7 @@ use horn::losses::Loss;
 use horn::metrics::{Batch, Metric};
 use horn::optimizers::{Optimizer, State, Variable};
 use horn::prelude::*;
+use horn::saving::config;
 use horn::testing::Probe;
 use serde_json::{Value as Json, json};
 
@@ -230,11 +231,11 @@ fn activations() {
 fn losses_agree() {
     run("losses.json", |case| {
         let mut check = Check::single();
-        let own = losses::from_keras(&case["loss"])?;
+        let own = config::loss(&case["loss"])?;
         let reduced = |reduction: &str| {
             let mut json = case["loss"].clone();
             json["config"]["reduction"] = json!(reduction);
-            losses::from_keras(&json)
+            config::loss(&json)
         };
         let (value, gradient) = loss(&own, case)?;
         let (sum, _) = loss(&reduced("sum")?, case)?;
@@ -294,7 +295,7 @@ fn loss(loss: &dyn Loss, case: &Json) -> Result<(Vec<f32>, Vec<f32>)> {
 #[test]
 fn metrics_agree() {
     run("metrics.json", |case| {
-        let mut metric = metrics::from_keras(&case["metric"])?;
+        let mut metric = config::metric(&case["metric"])?;
         let mut check = Check::single();
         let results = case["results"].as_array().expect("results");
         for (batch, want) in case["batches"]
@@ -323,7 +324,7 @@ fn metrics_agree() {
 #[test]
 fn optimizers_agree() {
     run("optimizers.json", |case| {
-        let optimizer = optimizers::from_keras(&case["optimizer"])?;
+        let optimizer = config::optimizer(&case["optimizer"])?;
         optimizer.validate()?;
         let mut check = Check::single();
         let initial = case["initial"].as_array().expect("initial");
@@ -361,7 +362,7 @@ fn optimizers_agree() {
 #[test]
 fn schedules_agree() {
     run("schedules.json", |case| {
-        let schedule = optimizers::schedules::from_keras(&case["schedule"])?;
+        let schedule = config::schedule(&case["schedule"])?;
         let steps = case["steps"].as_array().expect("steps").iter();
         let rates: Vec<f32> = steps
             .map(|step| horn::optimizers::Schedule::rate(&schedule, step.as_u64().unwrap()))
@@ -375,7 +376,7 @@ fn schedules_agree() {
 #[test]
 fn layers_agree() {
     run("layers.json", |case| {
-        let layer = layers::from_keras(&case["layer"])?;
+        let layer = config::layer(&case["layer"])?;
         let training = case["training"].as_bool().unwrap_or(false);
         let mut check = Check::single();
         let mut probe = Probe::layer(&layer, &shape(&case["x"]), training)?;
@@ -416,8 +417,8 @@ fn layers_agree() {
             );
         }
         // What was read is written back as Keras writes it.
-        let again = layers::from_keras(&layers::to_keras(&layer))?;
-        if layers::to_keras(&again) != layers::to_keras(&layer) {
+        let again = config::layer(&config::layer_to_keras(&layer))?;
+        if config::layer_to_keras(&again) != config::layer_to_keras(&layer) {
             check
                 .failures
                 .push("its configuration does not round-trip".into());
@@ -431,7 +432,7 @@ fn trainings_agree() {
     run("training.json", |case| {
         let mut model = Sequential::new().add(Input::new(&shape(&case["x"])[1..]));
         for layer in case["model"].as_array().expect("model") {
-            model.push(layers::from_keras(layer)?);
+            model.push(config::layer(layer)?);
         }
         model.compile(compile(&case["compile"])?)?;
         let initial: Vec<ArrayD<f32>> = case["initial_weights"]
@@ -475,13 +476,13 @@ fn trainings_agree() {
 }
 
 fn compile(json: &Json) -> Result<Compile> {
-    let optimizer = optimizers::from_keras(&json["optimizer"])?;
-    let mut compile = Compile::new(optimizer, losses::from_keras(&json["loss"])?);
+    let optimizer = config::optimizer(&json["optimizer"])?;
+    let mut compile = Compile::new(optimizer, config::loss(&json["loss"])?);
     for metric in json["metrics"].as_array().into_iter().flatten() {
-        compile = compile.metric(metrics::from_keras(metric)?);
+        compile = compile.metric(config::metric(metric)?);
     }
     for metric in json["weighted_metrics"].as_array().into_iter().flatten() {
-        compile = compile.weighted_metric(metrics::from_keras(metric)?);
+        compile = compile.weighted_metric(config::metric(metric)?);
     }
     Ok(compile)
 }
@@ -524,8 +525,8 @@ fn fit<'a>(
 #[test]
 fn configurations_are_written_as_keras_writes_them() {
     run("layers.json", |case| {
-        let layer = layers::from_keras(&case["layer"])?;
-        let written = layers::to_keras(&layer);
+        let layer = config::layer(&case["layer"])?;
+        let written = config::layer_to_keras(&layer);
         let mut check = Check::single();
         for (key, want) in case["layer"]["config"].as_object().expect("config") {
             let got = &written["config"][key];

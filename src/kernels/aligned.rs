@@ -25,7 +25,7 @@ unsafe impl Pod for Line {}
 /// # Examples
 ///
 /// ```
-/// use horn::Aligned;
+/// use horn::optimizers::Aligned;
 ///
 /// let mut buffer = Aligned::zeros(3);
 /// buffer[1] = 2.0;
@@ -52,7 +52,7 @@ impl Aligned {
     /// # Examples
     ///
     /// ```
-    /// use horn::Aligned;
+    /// use horn::optimizers::Aligned;
     ///
     /// assert_eq!(Aligned::zeros(5).len(), 5);
     /// ```

@@ -139,7 +139,13 @@ impl<'a> Fit<'a> {
     /// Keeps the last fraction of the rows, before any shuffling, for validation: training gets
     /// the first `floor(rows (1 - fraction))`. Shuffle sorted data first. Default: 0.
     pub fn validation_split(mut self, fraction: impl Into<f64>) -> Self {
-        self.validation_split = fraction.into();
+        let fraction: f64 = fraction.into();
+        // An `f32` means the decimal that it was written as: 0.1 keeps 9 rows of 10, not 8.
+        let single = fraction as f32;
+        self.validation_split = match f64::from(single) == fraction {
+            true => single.to_string().parse().unwrap_or(fraction),
+            false => fraction,
+        };
         self
     }
 

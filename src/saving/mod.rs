@@ -1,0 +1,3 @@
+//! Between this crate and Keras: today its configurations, [`config`].
+
+pub mod config;

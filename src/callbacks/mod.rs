@@ -50,7 +50,13 @@ pub trait Callback: Send {
         false
     }
 
-    /// After each batch, with the means over the epoch so far.
+    /// Whether [`on_batch_end`](Callback::on_batch_end) is to be called for this batch; by default
+    /// for all of them, if for any.
+    fn wants_batch(&self, _batch: usize) -> bool {
+        self.wants_batches()
+    }
+
+    /// After each batch that is wanted, with the means over the epoch so far.
     fn on_batch_end(&mut self, _control: &mut Control, _batch: usize, _logs: &Logs) {}
 
     /// After each epoch and its validation.
@@ -79,6 +85,10 @@ macro_rules! forward {
 
             fn wants_batches(&self) -> bool {
                 (**self).wants_batches()
+            }
+
+            fn wants_batch(&self, batch: usize) -> bool {
+                (**self).wants_batch(batch)
             }
 
             fn on_batch_end(&mut self, control: &mut Control, batch: usize, logs: &Logs) {

@@ -246,6 +246,11 @@ impl Callback for Progress {
         self.verbose == 1 && self.terminal && cfg!(feature = "progress")
     }
 
+    fn wants_batch(&self, batch: usize) -> bool {
+        // Means are not made up for batches after which nothing would be drawn.
+        batch + 1 >= self.look && self.wants_batches()
+    }
+
     fn on_batch_end(&mut self, _control: &mut Control, batch: usize, logs: &Logs) {
         let done = batch + 1;
         if done < self.look {

@@ -576,7 +576,7 @@ impl<'t, 'a> Training<'t, 'a> {
             if !loss.is_finite() && !options.allow_non_finite {
                 return Err(diverged(epoch, batch, loss));
             }
-            if hooked {
+            if hooked && callbacks.iter().any(|callback| callback.wants_batch(batch)) {
                 self.log(false, shown);
                 self.tell(batch, control, callbacks, shown);
                 if control.stopped() {
@@ -604,7 +604,7 @@ impl<'t, 'a> Training<'t, 'a> {
         let logs = Logs::new(names, shown.get(..names.len()).unwrap_or(&[]));
         for callback in callbacks
             .iter_mut()
-            .filter(|callback| callback.wants_batches())
+            .filter(|callback| callback.wants_batch(batch))
         {
             callback.on_batch_end(control, batch, &logs);
         }

@@ -7,6 +7,7 @@ use crate::data::Rows;
 use crate::error::{Error, Result};
 use crate::graph::plan::Plan;
 use crate::losses::{self, Loss, Targets};
+use crate::metrics::argmax;
 use crate::ops::Port;
 use crate::shape::tuple;
 
@@ -103,14 +104,7 @@ impl<'a> Examples<'a> {
             self.y.gather_range(i..i + 1, &mut row);
             let class = match row.as_slice() {
                 [id] => *id as i64,
-                one_hot => {
-                    let best = |a: &(usize, f32), b: &(usize, f32)| a.1.total_cmp(&b.1);
-                    let values = one_hot.iter().copied().enumerate();
-                    values
-                        .rev()
-                        .max_by(best)
-                        .map_or(0, |(class, _)| class as i64)
-                }
+                one_hot => argmax(one_hot) as i64,
             };
             if let Some((_, factor)) = classes.iter().find(|(known, _)| *known == class) {
                 *weight *= factor;

@@ -14,10 +14,11 @@ use crate::backend::cpu::Run;
 use crate::callbacks::{self, Callback, Control, Logs, Progress};
 use crate::data::{AsRows, Rows};
 use crate::error::{Error, Result};
+use crate::graph::variables::Variables;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::reduce::all_finite;
 use crate::ops::Draw;
-use crate::optimizers::{Optimizer, State, Variable};
+use crate::optimizers::{Optimizer, State, Variable, decimal};
 use crate::random::{Purpose, shuffle, stream};
 
 /// How a model is trained: what [`Sequential::fit`] takes.
@@ -143,7 +144,7 @@ impl<'a> Fit<'a> {
         // An `f32` means the decimal that it was written as: 0.1 keeps 9 rows of 10, not 8.
         let single = fraction as f32;
         self.validation_split = match f64::from(single) == fraction {
-            true => single.to_string().parse().unwrap_or(fraction),
+            true => decimal(single),
             false => fraction,
         };
         self
@@ -386,12 +387,7 @@ impl Sequential {
         let (train, held) = options.divide(all, built, compiled, &first)?;
 
         let specs = Arc::clone(&built.variables);
-        let variables: Vec<Variable> = specs
-            .specs
-            .iter()
-            .filter(|spec| spec.trainable)
-            .map(|spec| Variable::new(&spec.path, spec.range.clone(), spec.shape.dims()))
-            .collect();
+        let variables = trainable(&specs);
         let before = Snapshot::of(built, compiled);
         if options.verbose > 0 {
             callbacks.insert(0, Box::new(Progress::new().verbose(options.verbose)));
@@ -663,8 +659,16 @@ impl<'t, 'a> Training<'t, 'a> {
     }
 }
 
+/// The variables that an optimizer may change, as it sees them.
+pub(crate) fn trainable(variables: &Variables) -> Vec<Variable<'_>> {
+    let specs = variables.specs.iter().filter(|spec| spec.trainable);
+    specs
+        .map(|spec| Variable::new(&spec.path, spec.range.clone(), spec.shape.dims()))
+        .collect()
+}
+
 /// The error of a loss that is not finite; epochs and batches are told counted from 1.
-fn diverged(epoch: usize, batch: usize, value: f32) -> Error {
+pub(crate) fn diverged(epoch: usize, batch: usize, value: f32) -> Error {
     Error::Diverged {
         epoch: epoch + 1,
         batch: batch + 1,

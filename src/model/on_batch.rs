@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use super::evaluate::Tally;
 use super::examples::{Examples, Pick};
-use super::fit::train;
+use super::fit::{diverged, train, trainable};
 use super::plans::{Key, Mode};
 use super::scores::Scores;
 use super::sequential::Sequential;
 use crate::data::AsRows;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::Evaluate;
-use crate::optimizers::Variable;
 
 impl Sequential {
     /// One step of training on a batch; gives the loss and metrics before the update.
@@ -19,7 +18,7 @@ impl Sequential {
     /// # Errors
     ///
     /// A model that is not compiled, data that do not fit it or its loss, or a loss that is not
-    /// finite ([`Error::Diverged`]); then there is no update.
+    /// finite ([`Error::Diverged`](crate::Error::Diverged)); then there is no update.
     ///
     /// # Examples
     ///
@@ -58,12 +57,7 @@ impl Sequential {
             &mut workspace,
         );
         let specs = Arc::clone(&built.variables);
-        let variables: Vec<Variable> = specs
-            .specs
-            .iter()
-            .filter(|spec| spec.trainable)
-            .map(|spec| Variable::new(&spec.path, spec.range.clone(), spec.shape.dims()))
-            .collect();
+        let variables = trainable(&specs);
         let mut watched = compiled.metrics.clone();
         let mut tally = Tally::default();
         let loss = train(
@@ -76,11 +70,7 @@ impl Sequential {
         )?;
         prepared.give_back(workspace);
         if !loss.is_finite() {
-            return Err(Error::Diverged {
-                epoch: 1,
-                batch: 1,
-                value: loss,
-            });
+            return Err(diverged(0, 0, loss));
         }
         let metrics = watched.iter().map(|watched| watched.metric.result());
         let values = std::iter::once(tally.mean()).chain(metrics).collect();

@@ -13,6 +13,7 @@ use crate::backend::cpu::Run;
 use crate::data::AsRows;
 use crate::error::{Error, Result};
 use crate::kernels::aligned::Aligned;
+use crate::metrics::argmax;
 use crate::ops::Draw;
 
 /// How many rows are computed at a time.
@@ -97,15 +98,8 @@ impl Sequential {
     pub fn predict_classes(&self, x: &(impl AsRows + ?Sized)) -> Result<Vec<usize>> {
         let class = |row: ndarray::ArrayView1<f32>| match row.len() {
             1 => usize::from(row.iter().any(|p| *p > 0.5)),
-            _ => {
-                let best = |a: &(usize, &f32), b: &(usize, &f32)| a.1.total_cmp(b.1);
-                let values: Vec<(usize, &f32)> = row.iter().enumerate().collect();
-                values
-                    .into_iter()
-                    .rev()
-                    .max_by(best)
-                    .map_or(0, |(place, _)| place)
-            }
+            // What `predict` gives is contiguous.
+            _ => argmax(row.to_slice().unwrap_or(&[])),
         };
         Ok(self.predict(x)?.rows().into_iter().map(class).collect())
     }

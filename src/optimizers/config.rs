@@ -140,7 +140,7 @@ pub(super) fn count_value(number: f64) -> Value {
 }
 
 /// The shortest decimal that reads back as this `f32`, as an `f64`: `0.1f32` is `0.1`.
-pub(super) fn decimal(number: f32) -> f64 {
+pub(crate) fn decimal(number: f32) -> f64 {
     number.to_string().parse().unwrap_or(f64::from(number))
 }
 

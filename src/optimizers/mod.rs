@@ -42,6 +42,8 @@ use std::fmt::Debug;
 
 use serde_json::Value;
 
+pub(crate) use self::config::decimal;
+
 pub use self::adadelta::Adadelta;
 pub use self::adafactor::Adafactor;
 pub use self::adagrad::Adagrad;

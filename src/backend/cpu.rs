@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
-use crate::graph::plan::{Destination, Plan, Pull, Step, Target};
+use crate::graph::plan::{Action, Plan, Pull, Step, in_workspace};
 use crate::kernels::elementwise::add_assign;
+use crate::kernels::program::Buffers;
 use crate::ops::{Backward, Draw, Forward, Memory, Operation, Place, Rest, carve};
 
 /// The numbers that a run works on.
@@ -15,22 +16,45 @@ pub(crate) struct Run<'a> {
     pub(crate) draw: Draw,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
     /// Computes every value of the plan from what its ports hold.
     pub(crate) fn forward(&mut self) {
-        for step in &self.plan.steps {
-            let Some(op) = step.op.operation() else {
-                continue;
-            };
-            let (output, scratch, rest) =
-                carve(self.workspace, step.output.clone(), step.scratch.clone());
-            let memory = Memory {
-                rest,
+        let plan = self.plan;
+        for action in &plan.forward {
+            self.act(action, &mut []);
+        }
+    }
+
+    #[inline]
+    fn act(&mut self, action: &Action, gradients: &mut [f32]) {
+        match action {
+            Action::Program(program) => program.run(Buffers {
+                workspace: self.workspace,
                 parameters: self.parameters,
                 constants: &self.plan.constants,
-            };
-            op.forward(&forward(step, memory, self.draw), output, scratch);
+                gradients,
+            }),
+            Action::Step(step) => self.step(*step),
+            Action::Prepare(pull) => self.prepare(*pull),
+            Action::Target(pull, target) => self.target(*pull, *target, gradients),
         }
+    }
+
+    fn step(&mut self, step: usize) {
+        let Some(step) = self.plan.steps.get(step) else {
+            return;
+        };
+        let Some(op) = step.op.operation() else {
+            return;
+        };
+        let (output, scratch, rest) =
+            carve(self.workspace, step.output.clone(), step.scratch.clone());
+        let memory = Memory {
+            rest,
+            parameters: self.parameters,
+            constants: &self.plan.constants,
+        };
+        op.forward(&forward(step, memory, self.draw), output, scratch);
     }
 
     /// Computes the gradient of the loss with respect to every trainable variable.
@@ -48,41 +72,32 @@ impl Run<'_> {
                 unread.fill(0.0);
             }
         }
-        for pull in &self.plan.pulls {
-            let Some(step) = self.plan.steps.get(pull.step) else {
-                continue;
-            };
-            let Some(op) = step.op.operation() else {
-                continue;
-            };
-            if pull.prepare {
-                self.prepare(op, step, pull);
-            }
-            for target in &pull.targets {
-                self.target(op, step, pull, target, gradients);
-            }
+        let plan = self.plan;
+        for action in &plan.backward {
+            self.act(action, gradients);
         }
     }
 
-    fn prepare(&mut self, op: &dyn Operation, step: &Step, pull: &Pull) {
+    fn prepare(&mut self, pull: usize) {
+        let Some((op, step, pull)) = self.pulled(pull) else {
+            return;
+        };
         let (gradient, _, rest) = carve(self.workspace, pull.gradient.clone(), 0..0);
         op.prepare(rest.get(step.output.start, step.output.len()), gradient);
     }
 
-    fn target(
-        &mut self,
-        op: &dyn Operation,
-        step: &Step,
-        pull: &Pull,
-        target: &Target,
-        gradients: &mut [f32],
-    ) {
-        let (to, through) = (&target.to, &target.through);
-        match (to, through) {
-            (Destination::Workspace(range), None) => {
-                self.compute(op, step, pull, target.input, range.clone());
+    fn target(&mut self, pull: usize, target: usize, gradients: &mut [f32]) {
+        let Some((op, step, pull)) = self.pulled(pull) else {
+            return;
+        };
+        let Some(target) = pull.targets.get(target) else {
+            return;
+        };
+        match (target.to, &target.through) {
+            (Place::Workspace(start, length), None) => {
+                self.compute(op, step, pull, target.input, start..start + length);
             }
-            (Destination::Arena(range), None) => {
+            (to, None) => {
                 let (_, scratch, rest) = carve(self.workspace, 0..0, pull.scratch.clone());
                 let memory = Memory {
                     rest,
@@ -90,26 +105,37 @@ impl Run<'_> {
                     constants: &self.plan.constants,
                 };
                 let run = backward(step, pull, memory, self.draw);
-                if let Some(gradient) = gradients.get_mut(range.clone()) {
+                let (start, end) = to.bounds();
+                if let Some(gradient) = gradients.get_mut(start..end) {
                     op.backward(target.input, &run, gradient, scratch);
                 }
             }
-            (_, Some(aside)) => {
+            (to, Some(aside)) => {
                 self.compute(op, step, pull, target.input, aside.clone());
-                match to {
-                    Destination::Workspace(range) => {
-                        let (sum, _, rest) = carve(self.workspace, range.clone(), 0..0);
-                        add_assign(sum, rest.get(aside.start, aside.len()));
-                    }
-                    Destination::Arena(range) => {
-                        let part = self.workspace.get(aside.clone());
-                        if let (Some(sum), Some(part)) = (gradients.get_mut(range.clone()), part) {
-                            add_assign(sum, part);
-                        }
-                    }
-                }
+                self.add(to, aside, gradients);
             }
         }
+    }
+
+    /// Adds what was computed aside to a gradient.
+    fn add(&mut self, to: Place, aside: &Range<usize>, gradients: &mut [f32]) {
+        let (start, end) = to.bounds();
+        if let Place::Workspace(..) = to {
+            let (sum, _, rest) = carve(self.workspace, start..end, 0..0);
+            add_assign(sum, rest.get(aside.start, aside.len()));
+        } else {
+            let part = self.workspace.get(aside.clone());
+            if let (Some(sum), Some(part)) = (gradients.get_mut(start..end), part) {
+                add_assign(sum, part);
+            }
+        }
+    }
+
+    /// A pull with its step and what that does.
+    fn pulled(&self, pull: usize) -> Option<(&'a dyn Operation, &'a Step, &'a Pull)> {
+        let pull = self.plan.pulls.get(pull)?;
+        let step = self.plan.steps.get(pull.step)?;
+        Some((step.op.operation()?, step, pull))
     }
 
     /// Computes the gradient of an input into the workspace.
@@ -160,11 +186,10 @@ fn forward<'a>(step: &'a Step, memory: Memory<'a>, draw: Draw) -> Forward<'a> {
 
 #[inline]
 fn backward<'a>(step: &'a Step, pull: &Pull, memory: Memory<'a>, draw: Draw) -> Backward<'a> {
-    let place = |range: &Range<usize>| Place::Workspace(range.start, range.len());
     Backward {
         forward: forward(step, memory, draw),
-        output: place(&step.output),
-        gradient: place(&pull.gradient),
-        kept: place(&step.scratch),
+        output: in_workspace(&step.output),
+        gradient: in_workspace(&pull.gradient),
+        kept: in_workspace(&step.scratch),
     }
 }

@@ -4,9 +4,11 @@
 use super::trace::{Node, NodeId};
 use crate::ops::Op;
 use crate::ops::binary::Pairing;
-use crate::ops::binary_crossentropy::Prediction;
+use crate::ops::binary_crossentropy::{BinaryCrossentropy, Prediction};
 use crate::ops::matmul::MatMul;
+use crate::ops::reduce::{Reduce, Reduction};
 use crate::ops::unary::Function;
+use crate::shape::{MAX_RANK, Shape};
 
 /// Rewrites the nodes in place. Nodes that nothing reads any more stay; the plan leaves them out.
 ///
@@ -22,6 +24,10 @@ pub(crate) fn fuse(nodes: &mut [Node], outputs: &[NodeId], loss: Option<NodeId>)
     for id in 0..nodes.len() {
         join_bias(nodes, id, &readers, &seen);
         join_activation(nodes, id, &readers, &seen);
+    }
+    for id in 0..nodes.len() {
+        join_means(nodes, id, &readers, &seen);
+        join_cost(nodes, id, &readers, &seen);
     }
     for id in 0..nodes.len() {
         join_loss(nodes, id, &readers, loss);
@@ -70,6 +76,45 @@ fn join_activation(nodes: &mut [Node], id: NodeId, readers: &[usize], seen: &[bo
             activation: Some(unary.function),
             ..matmul
         });
+    }
+}
+
+/// A mean of means, or a sum of sums, over all that is left becomes one over everything.
+fn join_means(nodes: &mut [Node], id: NodeId, readers: &[usize], seen: &[bool]) {
+    let Op::Reduce(outer) = nodes[id].op else {
+        return;
+    };
+    let first = nodes[id].inputs[0];
+    let Op::Reduce(inner) = nodes[first].op else {
+        return;
+    };
+    let alone = readers[first] == 1 && !seen[first];
+    // Shapes without numbers are left alone: the mean of no means is not that of no numbers.
+    let is_whole = nodes[id].shape == Shape::SCALAR && nodes[first].shape.size() > 0;
+    let same = outer.reduction == inner.reduction && outer.reduction != Reduction::Max;
+    if alone && is_whole && same {
+        nodes[id].inputs = nodes[first].inputs.clone();
+        nodes[id].op = Op::Reduce(Reduce {
+            axes: [true; MAX_RANK],
+            ..outer
+        });
+    }
+}
+
+/// The mean of all costs is computed with them.
+fn join_cost(nodes: &mut [Node], id: NodeId, readers: &[usize], seen: &[bool]) {
+    let Op::Reduce(mean) = nodes[id].op else {
+        return;
+    };
+    let costs = nodes[id].inputs[0];
+    let Op::BinaryCrossentropy(cost) = nodes[costs].op else {
+        return;
+    };
+    let alone = readers[costs] == 1 && !seen[costs];
+    let is_whole = nodes[id].shape == Shape::SCALAR;
+    if mean.reduction == Reduction::Mean && alone && is_whole && !cost.mean {
+        nodes[id].inputs = nodes[costs].inputs.clone();
+        nodes[id].op = Op::BinaryCrossentropy(BinaryCrossentropy { mean: true, ..cost });
     }
 }
 

@@ -7,7 +7,8 @@ use super::fuse::fuse;
 use super::trace::{Graph, Node, NodeId};
 use super::variables::Variables;
 use crate::kernels::aligned::Aligned;
-use crate::ops::{Needs, Op, Place, Port};
+use crate::kernels::program::Program;
+use crate::ops::{Needs, Op, Place, Port, Sites};
 use crate::shape::Shape;
 
 /// What a plan is made for.
@@ -28,6 +29,10 @@ pub(crate) struct Goal {
 pub(crate) struct Plan {
     pub(crate) steps: Vec<Step>,
     pub(crate) pulls: Vec<Pull>,
+    /// The forward pass: what is done with the steps.
+    pub(crate) forward: Vec<Action>,
+    /// The backward pass: what is done with the pulls.
+    pub(crate) backward: Vec<Action>,
     pub(crate) constants: Aligned,
     /// The length of the workspace.
     pub(crate) workspace: usize,
@@ -37,6 +42,19 @@ pub(crate) struct Plan {
     pub(crate) seed: Range<usize>,
     /// Trainable variables that the graph does not read: their gradient is 0.
     pub(crate) unread: Vec<Range<usize>>,
+}
+
+/// One thing that a run does.
+#[derive(Debug)]
+pub(crate) enum Action {
+    /// Small ops that were lowered, one after another.
+    Program(Program),
+    /// The forward pass of the step with this number.
+    Step(usize),
+    /// What the pull with this number does before it computes gradients.
+    Prepare(usize),
+    /// The gradient of a target of a pull, by both numbers.
+    Target(usize, usize),
 }
 
 /// Where a port is written.
@@ -76,17 +94,9 @@ pub(crate) struct Pull {
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) input: usize,
-    pub(crate) to: Destination,
+    pub(crate) to: Place,
     /// Someone wrote there before: compute here, then add.
     pub(crate) through: Option<Range<usize>>,
-}
-
-/// A gradient's home.
-#[derive(Debug, Clone)]
-pub(crate) enum Destination {
-    Workspace(Range<usize>),
-    /// The arena of gradients.
-    Arena(Range<usize>),
 }
 
 /// A piece of the workspace to be placed: its length and when it is live.
@@ -339,8 +349,11 @@ impl<'a> Planner<'a> {
                     continue;
                 }
                 let to = match &self.nodes[*from].op {
-                    Op::Variable(v) => Destination::Arena(self.variables.specs[*v].range.clone()),
-                    _ => Destination::Workspace(range(asked[*from].gradient)),
+                    Op::Variable(v) => {
+                        let range = &self.variables.specs[*v].range;
+                        Place::Gradients(range.start, range.len())
+                    }
+                    _ => in_workspace(&range(asked[*from].gradient)),
                 };
                 let through = through[id].get(input).copied().flatten();
                 targets.push(Target {
@@ -363,6 +376,8 @@ impl<'a> Planner<'a> {
         let unread = self.unread(&written);
         let loss = self.goal.loss;
         Plan {
+            forward: lower_steps(&steps),
+            backward: lower_pulls(&steps, &pulls),
             steps,
             pulls,
             constants,
@@ -439,6 +454,79 @@ impl<'a> Planner<'a> {
             .filter(|(spec, reached)| spec.trainable && !reached)
             .map(|(spec, _)| spec.range.clone())
             .collect()
+    }
+}
+
+/// A place in the workspace.
+pub(crate) fn in_workspace(range: &Range<usize>) -> Place {
+    Place::Workspace(range.start, range.len())
+}
+
+/// Actions under way: small ops gather in a program until one comes that is not small.
+#[derive(Default)]
+struct Actions {
+    done: Vec<Action>,
+    program: Program,
+}
+
+impl Actions {
+    fn push(&mut self, action: Action) {
+        self.close();
+        self.done.push(action);
+    }
+
+    fn close(&mut self) {
+        if !self.program.is_empty() {
+            self.done
+                .push(Action::Program(std::mem::take(&mut self.program)));
+        }
+    }
+
+    fn finish(mut self) -> Vec<Action> {
+        self.close();
+        self.done
+    }
+}
+
+fn lower_steps(steps: &[Step]) -> Vec<Action> {
+    let mut actions = Actions::default();
+    for (number, step) in steps.iter().enumerate() {
+        if !step.op.lower(&step.sites(), &mut actions.program) {
+            actions.push(Action::Step(number));
+        }
+    }
+    actions.finish()
+}
+
+fn lower_pulls(steps: &[Step], pulls: &[Pull]) -> Vec<Action> {
+    let mut actions = Actions::default();
+    for (number, pull) in pulls.iter().enumerate() {
+        if pull.prepare {
+            actions.push(Action::Prepare(number));
+        }
+        let step = &steps[pull.step];
+        let dy = in_workspace(&pull.gradient);
+        for (index, target) in pull.targets.iter().enumerate() {
+            let program = &mut actions.program;
+            let lowered = target.through.is_none()
+                && step
+                    .op
+                    .lower_backward(target.input, &step.sites(), dy, target.to, program);
+            if !lowered {
+                actions.push(Action::Target(number, index));
+            }
+        }
+    }
+    actions.finish()
+}
+
+impl Step {
+    fn sites(&self) -> Sites<'_> {
+        Sites {
+            inputs: &self.inputs,
+            shapes: &self.shapes,
+            output: in_workspace(&self.output),
+        }
     }
 }
 

@@ -479,7 +479,10 @@ impl Value {
     pub fn binary_crossentropy(&self, targets: &Value, from_logits: bool) -> Value {
         let prediction = prediction(from_logits);
         targets.apply(
-            Op::BinaryCrossentropy(BinaryCrossentropy { prediction }),
+            Op::BinaryCrossentropy(BinaryCrossentropy {
+                prediction,
+                mean: false,
+            }),
             &[self],
         )
     }

@@ -7,6 +7,9 @@
 use super::parallel::chunks1;
 use super::simd::dispatch;
 
+/// The numbers that are computed together at the end of a slice.
+const END: usize = 8;
+
 /// `out = f(x)`, element by element.
 #[inline]
 pub(crate) fn map(x: &[f32], out: &mut [f32], f: impl Fn(f32) -> f32 + Sync) {
@@ -17,12 +20,33 @@ pub(crate) fn map(x: &[f32], out: &mut [f32], f: impl Fn(f32) -> f32 + Sync) {
         dispatch(
             #[inline(always)]
             || {
-                for (out, x) in out.iter_mut().zip(x) {
+                let whole = whole(out.len());
+                for (out, x) in out[..whole].iter_mut().zip(x) {
                     *out = f(*x);
+                }
+                if let (false, Some(x), Some(out)) = (
+                    whole == x.len(),
+                    x.last_chunk::<END>(),
+                    out.last_chunk_mut(),
+                ) {
+                    *out = x.map(&f);
                 }
             },
         );
     });
+}
+
+/// Up to where a loop goes by whole vectors. The rest is done by one more vector that ends with
+/// the slice and meets some elements again, unless the slice is too short for that.
+///
+/// Left to the compiler, the last elements would be computed one by one, and three exponentials
+/// in a row take longer than the eight before them.
+#[inline(always)]
+fn whole(length: usize) -> usize {
+    match length < END {
+        true => length,
+        false => length / END * END,
+    }
 }
 
 /// `x = f(x)`, element by element.
@@ -32,8 +56,14 @@ pub(crate) fn map_in_place(x: &mut [f32], f: impl Fn(f32) -> f32 + Sync) {
         dispatch(
             #[inline(always)]
             || {
-                for x in x.iter_mut() {
+                let whole = whole(x.len());
+                // Read before it is overwritten.
+                let end = x.last_chunk::<END>().filter(|_| whole < x.len()).copied();
+                for x in &mut x[..whole] {
                     *x = f(*x);
+                }
+                if let (Some(end), Some(x)) = (end, x.last_chunk_mut()) {
+                    *x = end.map(&f);
                 }
             },
         );
@@ -51,8 +81,19 @@ pub(crate) fn zip(a: &[f32], b: &[f32], out: &mut [f32], f: impl Fn(f32, f32) ->
         dispatch(
             #[inline(always)]
             || {
-                for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
+                let whole = whole(out.len());
+                for ((out, a), b) in out[..whole].iter_mut().zip(a).zip(b) {
                     *out = f(*a, *b);
+                }
+                if let (false, Some(a), Some(b), Some(out)) = (
+                    whole == a.len(),
+                    a.last_chunk::<END>(),
+                    b.last_chunk::<END>(),
+                    out.last_chunk_mut::<END>(),
+                ) {
+                    for l in 0..END {
+                        out[l] = f(a[l], b[l]);
+                    }
                 }
             },
         );

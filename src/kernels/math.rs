@@ -138,6 +138,13 @@ pub(crate) fn ln(x: f32) -> f32 {
     ln_edges(x, ln_normal(normal, shift, 0.0))
 }
 
+/// The natural logarithm of a positive `x` that is not subnormal, infinite or zero; NaN stays NaN.
+#[inline(always)]
+pub(crate) fn ln_of_normal(x: f32) -> f32 {
+    let result = ln_normal(x, 0.0, 0.0);
+    if x < f32::INFINITY { result } else { x }
+}
+
 /// `ln(1 + x)`, to 1.5 ulp, also near zero.
 #[inline(always)]
 pub(crate) fn ln_1p(x: f32) -> f32 {

@@ -10,6 +10,8 @@ pub(crate) mod elementwise;
 pub(crate) mod math;
 pub(crate) mod matmul;
 pub(crate) mod parallel;
+pub(crate) mod place;
+pub(crate) mod program;
 pub(crate) mod reduce;
 pub(crate) mod simd;
 mod small_matmul;

@@ -4,7 +4,8 @@
 //! as a tree: the same bits with any instruction set and at any number of threads.
 
 use super::parallel::{GRAIN, PIECE, join};
-use super::simd::dispatch;
+use super::simd::{Instructions, Run as _, dispatch};
+use pulp::{Simd, WithSimd};
 
 /// The partial results of a piece.
 const LANES: usize = 16;
@@ -12,6 +13,51 @@ const LANES: usize = 16;
 /// Folds `x` (and `y`, of the same length) into one number.
 ///
 /// `step` takes a lane's result and an element, `combine` two lanes' results.
+struct FoldPiece<'a, T, Step, Combine> {
+    x: &'a [f32],
+    y: &'a [f32],
+    start: T,
+    step: Step,
+    combine: Combine,
+}
+
+impl<T, Step, Combine> WithSimd for FoldPiece<'_, T, Step, Combine>
+where
+    T: Copy,
+    Step: Fn(T, f32, f32) -> T,
+    Combine: Fn(T, T) -> T,
+{
+    type Output = T;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> T {
+        let mut lanes = [self.start; LANES];
+        let (x_chunks, x_rest) = self.x.as_chunks::<LANES>();
+        let (y_chunks, y_rest) = self.y.as_chunks::<LANES>();
+        for (x, y) in x_chunks.iter().zip(y_chunks) {
+            for l in 0..LANES {
+                lanes[l] = (self.step)(lanes[l], x[l], y[l]);
+            }
+        }
+        if !x_rest.is_empty() {
+            // Whole vectors again: a costly step is worth more than the lanes thrown away.
+            let (x, y) = (padded(simd, x_rest), padded(simd, y_rest));
+            for l in 0..LANES {
+                let next = (self.step)(lanes[l], x[l], y[l]);
+                lanes[l] = if l < x_rest.len() { next } else { lanes[l] };
+            }
+        }
+        let mut half = LANES / 2;
+        while half > 0 {
+            for l in 0..half {
+                lanes[l] = (self.combine)(lanes[l], lanes[l + half]);
+            }
+            half /= 2;
+        }
+        lanes[0]
+    }
+}
+
 #[inline(always)]
 fn fold_piece<T: Copy>(
     x: &[f32],
@@ -20,25 +66,25 @@ fn fold_piece<T: Copy>(
     step: impl Fn(T, f32, f32) -> T,
     combine: impl Fn(T, T) -> T,
 ) -> T {
-    let mut lanes = [start; LANES];
-    let (x_chunks, x_rest) = x.as_chunks::<LANES>();
-    let (y_chunks, y_rest) = y.as_chunks::<LANES>();
-    for (x, y) in x_chunks.iter().zip(y_chunks) {
-        for l in 0..LANES {
-            lanes[l] = step(lanes[l], x[l], y[l]);
-        }
+    Instructions::here().run(FoldPiece {
+        x,
+        y,
+        start,
+        step,
+        combine,
+    })
+}
+
+/// Up to [`LANES`] numbers, and zeros behind them.
+#[inline(always)]
+fn padded<S: Simd>(simd: S, x: &[f32]) -> [f32; LANES] {
+    let mut out = [0.0; LANES];
+    let lanes = const { S::F32_LANES };
+    for (g, out) in out.chunks_exact_mut(lanes).enumerate() {
+        let numbers = simd.partial_load_f32s(x.get(g * lanes..).unwrap_or(&[]));
+        out.copy_from_slice(pulp::bytemuck::cast_slice(&[numbers]));
     }
-    for ((lane, x), y) in lanes.iter_mut().zip(x_rest).zip(y_rest) {
-        *lane = step(*lane, *x, *y);
-    }
-    let mut half = LANES / 2;
-    while half > 0 {
-        for l in 0..half {
-            lanes[l] = combine(lanes[l], lanes[l + half]);
-        }
-        half /= 2;
-    }
-    lanes[0]
+    out
 }
 
 /// Folds slices of any length: pieces, then a tree over them.
@@ -53,20 +99,12 @@ fn fold<T: Copy + Send + Sync>(
     let length = x.len().min(y.len());
     let (x, y) = (&x[..length], &y[..length]);
     if length <= PIECE {
-        return dispatch(
-            #[inline(always)]
-            || fold_piece(x, y, start, step, combine),
-        );
+        return fold_piece(x, y, start, step, combine);
     }
     tree(
         x,
         y,
-        &|x, y| {
-            dispatch(
-                #[inline(always)]
-                || fold_piece(x, y, start, step, combine),
-            )
-        },
+        &|x, y| fold_piece(x, y, start, step, combine),
         &combine,
     )
 }
@@ -98,6 +136,19 @@ fn tree<T: Send>(
 #[inline]
 pub(crate) fn sum(x: &[f32]) -> f32 {
     fold(x, x, 0.0, |s, x, _| s + x, |a, b| a + b)
+}
+
+/// The sum of `f(x, y)` over all pairs of elements.
+#[inline]
+pub(crate) fn sum_of(x: &[f32], y: &[f32], f: impl Fn(f32, f32) -> f32 + Copy + Sync) -> f32 {
+    fold(
+        x,
+        y,
+        0.0,
+        #[inline(always)]
+        |s, x, y| s + f(x, y),
+        |a, b| a + b,
+    )
 }
 
 /// The sum of the squares of all elements.

@@ -19,6 +19,7 @@ use std::mem::MaybeUninit;
 
 use pulp::{MemMask, Simd, WithSimd};
 
+use super::place::{Address, Bases, PANELS};
 use super::simd::Run;
 
 /// The numbers that a packed pair of panels may have: 32 KiB of stack.
@@ -59,6 +60,60 @@ unsafe impl Send for Product {}
 // SAFETY: as above.
 unsafe impl Sync for Product {}
 
+/// A product whose operands are at addresses, so that it can be divided before there are numbers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Layout {
+    pub m: usize,
+    pub k: usize,
+    pub n: usize,
+    pub a: Address,
+    pub a_row: usize,
+    pub a_column: usize,
+    pub b: Address,
+    pub b_row: usize,
+    pub b_column: usize,
+    pub bias: Address,
+    pub relu: bool,
+    pub mask: Address,
+    pub out: Address,
+    pub out_row: usize,
+}
+
+/// A part of a product, with its sizes and addresses worked out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Piece {
+    /// The code for this kind of piece, its height and the instruction set.
+    code: Code,
+    operands: Operands,
+}
+
+type Code = unsafe fn(&Operands, &Bases);
+
+#[derive(Debug, Clone, Copy)]
+enum Operands {
+    Tile(Tile),
+    Dots(Dots),
+    /// Packs columns of the right operand for the tiles that follow.
+    Pack(Pack),
+    /// A product on a processor without vectors.
+    Plain(Layout),
+}
+
+impl Piece {
+    /// Computes the piece.
+    ///
+    /// # Safety
+    ///
+    /// All elements that its product describes must be readable, those of `out` writable and
+    /// nobody else's, there must be room for its [`panels`], and the instruction set must be the
+    /// one that it was made for.
+    #[inline(always)]
+    pub(super) unsafe fn run(&self, bases: &Bases) {
+        // SAFETY: the caller's promise; a piece is made with the code for its operands.
+        unsafe { (self.code)(&self.operands, bases) }
+    }
+}
+
 /// Computes the product if it is one for this file; else gives false and leaves `out` alone.
 ///
 /// # Safety
@@ -67,10 +122,104 @@ unsafe impl Sync for Product {}
 /// `m` and `n` must not be zero. Where `n` is below 16, `out_row` must equal `n`.
 #[inline(always)]
 pub(super) unsafe fn run(here: impl Run, p: &Product) -> bool {
-    if p.n == 1 {
-        // Whatever the stride to a second column is, there is none.
-        if p.b_row == 1 && p.a_column == 1 {
-            here.run(Dots {
+    let null = std::ptr::null_mut();
+    let buffers = [p.a, p.b, p.bias, p.mask].map(<*const f32>::cast_mut);
+    let [a, b, bias, mask] = buffers;
+    let bases = Bases::new([a, b, bias, mask, p.out], null);
+    let start = |buffer: u8, is_there: bool| match is_there {
+        true => Address::start(buffer),
+        false => Address::NOWHERE,
+    };
+    let layout = Layout {
+        m: p.m,
+        k: p.k,
+        n: p.n,
+        a: start(0, true),
+        a_row: p.a_row,
+        a_column: p.a_column,
+        b: start(1, true),
+        b_row: p.b_row,
+        b_column: p.b_column,
+        bias: start(2, !p.bias.is_null()),
+        relu: p.relu,
+        mask: start(3, !p.mask.is_null()),
+        out: start(4, true),
+        out_row: p.out_row,
+    };
+    // SAFETY: the caller's promise, about the same elements; there is room for the panels.
+    unsafe {
+        match panels(here, &layout) {
+            0 => pieces(here, &layout, &mut |piece| piece.run(&bases)),
+            ..=PAGE => in_panels::<PAGE>(here, &layout, bases),
+            ..=PACKED => in_panels::<PACKED>(here, &layout, bases),
+            _ => return false,
+        }
+    }
+    true
+}
+
+/// How many numbers a product wants for the panels of its right operand.
+pub(super) fn panels(here: impl Run, p: &Layout) -> usize {
+    let is_row_major = p.b_column == 1 || p.n == 1;
+    let is_dots = p.m == 1 && p.b_row == 1 && p.a_column == 1;
+    match is_row_major || is_dots || here.lanes() == 1 {
+        true => 0,
+        false => p.k.saturating_mul(2 * here.lanes()),
+    }
+}
+
+/// Computes a product with a buffer of `N` numbers for its panels.
+///
+/// # Safety
+///
+/// As for [`Piece::run`]; the panels must not have more than `N` numbers.
+#[inline(never)]
+unsafe fn in_panels<const N: usize>(here: impl Run, p: &Layout, bases: Bases) {
+    let mut room = Panels::<N>::new();
+    let bases = bases.with_panels(room.start());
+    // SAFETY: the caller's promise.
+    pieces(here, p, &mut |piece| unsafe { piece.run(&bases) });
+}
+
+/// Room for panels, whose rows do not straddle cache lines.
+#[repr(align(64))]
+pub(super) struct Panels<const N: usize>([MaybeUninit<f32>; N]);
+
+impl<const N: usize> Panels<N> {
+    #[inline(always)]
+    pub(super) fn new() -> Self {
+        Panels([MaybeUninit::uninit(); N])
+    }
+
+    #[inline(always)]
+    pub(super) fn start(&mut self) -> *mut f32 {
+        self.0.as_mut_ptr().cast()
+    }
+}
+
+/// Divides a product into pieces, in the order in which they must run.
+///
+/// `m` and `n` must not be zero. Where `n` is below 16, `out_row` must equal `n`.
+pub(super) fn pieces(here: impl Run, p: &Layout, each: &mut impl FnMut(Piece)) {
+    here.run(Divide { p, each });
+}
+
+/// What [`pieces`] does, for one instruction set.
+struct Divide<'a, E> {
+    p: &'a Layout,
+    each: &'a mut E,
+}
+
+impl<E: FnMut(Piece)> WithSimd for Divide<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Divide { p, each } = self;
+        let is_row_major = p.b_column == 1 || p.n == 1;
+        if p.n == 1 && p.b_row == 1 && p.a_column == 1 {
+            // Whatever the stride to a second column is, there is none.
+            each(dots_piece::<S>(Dots {
                 count: p.m,
                 depth: p.k,
                 rows: p.a,
@@ -81,12 +230,10 @@ pub(super) unsafe fn run(here: impl Run, p: &Product) -> bool {
                 relu: p.relu,
                 mask: p.mask,
                 out: p.out,
-            });
-            return true;
-        }
-        if p.a_row == 1 && p.bias.is_null() && p.out_row == 1 {
+            }));
+        } else if p.n == 1 && p.a_row == 1 && p.bias.is_nowhere() && p.out_row == 1 {
             // A column is a row: (a b)^T = b^T a^T, whose right operand is row-major.
-            let turned = Product {
+            let turned = Layout {
                 m: 1,
                 n: p.m,
                 a: p.b,
@@ -98,13 +245,9 @@ pub(super) unsafe fn run(here: impl Run, p: &Product) -> bool {
                 out_row: p.m,
                 ..*p
             };
-            // SAFETY: the same elements.
-            unsafe { tiles(here, &turned, std::ptr::null_mut()) };
-            return true;
-        }
-    } else if p.b_column != 1 {
-        if p.m == 1 && p.b_row == 1 && p.a_column == 1 {
-            here.run(Dots {
+            tiles::<S>(&turned, false, each);
+        } else if !is_row_major && p.m == 1 && p.b_row == 1 && p.a_column == 1 {
+            each(dots_piece::<S>(Dots {
                 count: p.n,
                 depth: p.k,
                 rows: p.b,
@@ -115,73 +258,63 @@ pub(super) unsafe fn run(here: impl Run, p: &Product) -> bool {
                 relu: p.relu,
                 mask: p.mask,
                 out: p.out,
-            });
-            return true;
+            }));
+        } else {
+            tiles::<S>(p, !is_row_major, each);
         }
-        let room = p.k.saturating_mul(2 * here.lanes());
-        // SAFETY: the caller's promise, and two panels fit.
-        unsafe {
-            if room <= PAGE {
-                packed::<PAGE>(here, p);
-            } else if room <= PACKED {
-                packed::<PACKED>(here, p);
-            } else {
-                return false;
-            }
-        }
-        return true;
     }
-    // SAFETY: the caller's promise; `b` is row-major.
-    unsafe { tiles(here, p, std::ptr::null_mut()) };
-    true
-}
-
-/// Computes the tiles with a buffer for panels of the right operand.
-///
-/// # Safety
-///
-/// As for [`run`]; two panels must not have more than `N` numbers.
-#[inline(never)]
-unsafe fn packed<const N: usize>(here: impl Run, p: &Product) {
-    /// The panels, whose rows do not straddle cache lines.
-    #[repr(align(64))]
-    struct Panels<const N: usize>([MaybeUninit<f32>; N]);
-
-    let mut panels = Panels([MaybeUninit::uninit(); N]);
-    // SAFETY: the caller's promise.
-    unsafe { tiles(here, p, panels.0.as_mut_ptr().cast()) };
 }
 
 /// Copies the columns of the right operand from `j` on to a panel, a vector wide and `k` high,
 /// and those from `j + second` on, unless that is 0, to another behind it.
 ///
 /// A panel wider than the matrix repeats the last column.
-struct Pack<'a> {
-    p: &'a Product,
+#[derive(Debug, Clone, Copy)]
+struct Pack {
+    p: Layout,
     j: usize,
     second: usize,
-    to: *mut f32,
 }
 
-impl WithSimd for Pack<'_> {
+/// Packs one or two panels.
+///
+/// # Safety
+///
+/// As for [`Piece::run`].
+unsafe fn pack<S: Simd>(operands: &Operands, bases: &Bases) {
+    if let Operands::Pack(pack) = operands {
+        // SAFETY: the caller's promise.
+        unsafe { enter::<S>(Packing { pack, bases }) };
+    }
+}
+
+/// What [`pack`] does.
+struct Packing<'a> {
+    pack: &'a Pack,
+    bases: &'a Bases,
+}
+
+impl WithSimd for Packing<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Pack { p, second, .. } = self;
-        let (mut j, mut to) = (self.j, self.to);
+        let Packing { pack, bases } = self;
+        let (p, second) = (&pack.p, pack.second);
+        let (mut j, mut to) = (pack.j, bases.at(Address::start(PANELS)));
+        let b = bases.at(p.b).cast_const();
         let _ = simd;
         for _ in 0..1 + usize::from(second > 0) {
             // SAFETY: the elements of `b` are readable, and there is room for two panels.
             unsafe {
                 #[cfg(target_arch = "x86_64")]
                 if p.b_row == 1 && avx::is_there::<S>() {
-                    avx::panel(simd, p, j, to);
+                    avx::panel(simd, p, b, j, to);
                 } else {
-                    panel::<S>(p, j, to);
+                    panel::<S>(p, b, j, to);
                 }
                 #[cfg(not(target_arch = "x86_64"))]
-                panel::<S>(p, j, to);
+                panel::<S>(p, b, j, to);
                 to = to.wrapping_add(S::F32_LANES * p.k);
             }
             j += second;
@@ -195,13 +328,13 @@ impl WithSimd for Pack<'_> {
 ///
 /// All elements of `b` must be readable, and `k` vectors of `S` writable.
 #[inline(always)]
-unsafe fn panel<S: Simd>(p: &Product, j: usize, to: *mut f32) {
+unsafe fn panel<S: Simd>(p: &Layout, b: *const f32, j: usize, to: *mut f32) {
     let lanes = const { S::F32_LANES };
     for i in 0..p.k {
         for l in 0..lanes {
             let j = (j + l).min(p.n - 1);
             // SAFETY: the caller's promise.
-            unsafe { *to.add(i * lanes + l) = *p.b.add(i * p.b_row + j * p.b_column) };
+            unsafe { *to.add(i * lanes + l) = *b.add(i * p.b_row + j * p.b_column) };
         }
     }
 }
@@ -215,7 +348,7 @@ mod avx {
     use pulp::Simd;
     use pulp::x86::{V3, V4};
 
-    use super::{Product, store};
+    use super::{Layout, store};
 
     /// Whether `S` proves that the processor has AVX.
     #[inline(always)]
@@ -235,13 +368,19 @@ mod avx {
     ///
     /// AVX must be there, all elements of `b` readable, and `k` vectors of `S` writable.
     #[inline(always)]
-    pub(super) unsafe fn panel<S: Simd>(simd: S, p: &Product, j: usize, to: *mut f32) {
+    pub(super) unsafe fn panel<S: Simd>(
+        simd: S,
+        p: &Layout,
+        b: *const f32,
+        j: usize,
+        to: *mut f32,
+    ) {
         // SAFETY: the caller's promise.
         unsafe {
             if p.n >= S::F32_LANES && p.k >= 8 {
-                blocks::<S, true>(simd, p, j, to);
+                blocks::<S, true>(simd, p, b, j, to);
             } else {
-                blocks::<S, false>(simd, p, j, to);
+                blocks::<S, false>(simd, p, b, j, to);
             }
         }
     }
@@ -252,7 +391,13 @@ mod avx {
     ///
     /// As for [`panel`].
     #[inline(always)]
-    unsafe fn blocks<S: Simd, const WHOLE: bool>(simd: S, p: &Product, j: usize, to: *mut f32) {
+    unsafe fn blocks<S: Simd, const WHOLE: bool>(
+        simd: S,
+        p: &Layout,
+        b: *const f32,
+        j: usize,
+        to: *mut f32,
+    ) {
         // SAFETY: the caller's promise; loads are of 8 of the `k` numbers of a column, or masked.
         unsafe {
             /// From 8 - k on, a mask for the first `k` of 8 numbers.
@@ -268,7 +413,7 @@ mod avx {
                     for (r, x) in x.iter_mut().enumerate() {
                         let column = j + half * 8 + r;
                         let column = if WHOLE { column } else { column.min(p.n - 1) };
-                        let at = p.b.add(column * p.b_column + from);
+                        let at = b.add(column * p.b_column + from);
                         *x = if WHOLE || p.k >= 8 {
                             _mm256_loadu_ps(at)
                         } else {
@@ -337,87 +482,171 @@ fn column(vector: usize, lanes: usize, n: usize) -> usize {
     (vector * lanes).min(n.saturating_sub(lanes))
 }
 
-/// Computes all tiles. Each height of a tile is a function of its own.
+/// A tile: some rows by one or two vectors of the output.
+#[derive(Debug, Clone, Copy)]
+struct Tile {
+    k: usize,
+    /// The left operand's element in the first row and column.
+    a: Address,
+    a_row: usize,
+    a_column: usize,
+    /// The right operand's first row, in the tile's first column.
+    b: Address,
+    b_row: usize,
+    /// How far the second vector is from the first, in the right operand.
+    b_second: usize,
+    /// The same in the output.
+    second: usize,
+    bias: Address,
+    relu: bool,
+    mask: Address,
+    out: Address,
+    out_row: usize,
+    /// The numbers in a row of the output.
+    width: usize,
+    /// From the tile's first number to the end of the output.
+    room: usize,
+}
+
+/// Makes all tiles. Each height of a tile is a function of its own.
 ///
-/// # Safety
-///
-/// As for [`run`]. `panels` may be null if `b` is row-major, else there must be room for two.
-#[inline(never)]
-unsafe fn tiles(here: impl Run, p: &Product, panels: *mut f32) {
-    macro_rules! tall {
-        ($rows:expr, $tile:ident $fields:tt, $($r:literal)*) => {
-            match $rows {
-                $($r => here.run($tile::<$r> $fields),)*
-                _ => {}
-            }
-        };
-    }
-    let lanes = here.lanes();
+/// `packs` tells whether the right operand is packed, a pair of panels before their tiles.
+#[inline(always)]
+fn tiles<S: Simd>(p: &Layout, packs: bool, each: &mut impl FnMut(Piece)) {
+    let lanes = const { S::F32_LANES };
     if lanes == 1 {
-        // SAFETY: the caller's promise.
-        return unsafe { plain(p) };
+        return each(Piece {
+            code: plain,
+            operands: Operands::Plain(*p),
+        });
     }
     let vectors = count(p.n, lanes);
     let mut vector = 0;
     while vector < vectors {
         let j = column(vector, lanes, p.n);
         let is_pair = vector + 1 < vectors;
-        let second = if is_pair {
-            column(vector + 1, lanes, p.n) - j
-        } else {
-            0
+        let mut second = match is_pair {
+            true => column(vector + 1, lanes, p.n) - j,
+            false => 0,
         };
-        let (b, b_row) = if panels.is_null() {
-            let b = p.b.wrapping_add(j);
-            ([b.cast_mut(), b.cast_mut().wrapping_add(second)], p.b_row)
-        } else {
-            here.run(Pack {
-                p,
-                j,
-                second,
-                to: panels,
+        let (mut b, mut b_row) = (p.b.further(j), p.b_row);
+        let out_second = second;
+        if packs {
+            each(Piece {
+                code: pack::<S>,
+                operands: Operands::Pack(Pack { p: *p, j, second }),
             });
-            ([panels, panels.wrapping_add(lanes * p.k)], lanes)
-        };
-        let b = b.map(<*mut f32>::cast_const);
-        let mut i = 0;
-        if is_pair {
-            while i < p.m {
-                let rows = match p.m - i {
-                    rest @ ..=6 => rest,
-                    rest @ 7..=11 => rest.div_ceil(2),
-                    _ => 6,
-                };
-                let (a, at) = (thirds(p, i), i * p.out_row + j);
-                tall!(rows, Pair { p, a, b, b_row, j, at, second }, 1 2 3 4 5 6);
-                i += rows;
-            }
-            vector += 2;
-        } else {
-            let b = b[0];
-            while i < p.m {
-                let rows = match p.m - i {
-                    rest @ (..=6 | 8 | 10 | 12) => rest,
-                    7 | 9 | 11 => 5,
-                    _ => 12,
-                };
-                let (a, at) = (thirds(p, i), i * p.out_row + j);
-                tall!(rows, Single { p, a, b, b_row, j, at }, 1 2 3 4 5 6 8 10 12);
-                i += rows;
-            }
-            vector += 1;
+            (b, b_row) = (Address::start(PANELS), lanes);
+            second = lanes * p.k;
         }
+        let mut i = 0;
+        while i < p.m {
+            let (rows, code) = match is_pair {
+                true => pair_code::<S>(p.m - i),
+                false => single_code::<S>(p.m - i),
+            };
+            let at = i * p.out_row + j;
+            let tile = Tile {
+                k: p.k,
+                a: p.a.further(i * p.a_row),
+                a_row: p.a_row,
+                a_column: p.a_column,
+                b,
+                b_row,
+                b_second: second,
+                second: out_second,
+                bias: p.bias.further(j),
+                relu: p.relu,
+                mask: p.mask.further(at),
+                out: p.out.further(at),
+                out_row: p.out_row,
+                width: p.n,
+                room: p.m * p.out_row - at,
+            };
+            each(Piece {
+                code,
+                operands: Operands::Tile(tile),
+            });
+            i += rows;
+        }
+        vector += 1 + usize::from(is_pair);
     }
 }
 
-/// The addresses of every third row of the left operand, from row `i` on.
+/// How many of the rows that are left a tile of two vectors takes, and its code.
+#[inline(always)]
+fn pair_code<S: Simd>(rest: usize) -> (usize, Code) {
+    let rows = match rest {
+        ..=6 => rest,
+        7..=11 => rest.div_ceil(2),
+        _ => 6,
+    };
+    let code: Code = match rows {
+        1 => pair::<S, 1>,
+        2 => pair::<S, 2>,
+        3 => pair::<S, 3>,
+        4 => pair::<S, 4>,
+        5 => pair::<S, 5>,
+        _ => pair::<S, 6>,
+    };
+    (rows, code)
+}
+
+/// How many of the rows that are left a tile of one vector takes, and its code.
+#[inline(always)]
+fn single_code<S: Simd>(rest: usize) -> (usize, Code) {
+    let rows = match rest {
+        ..=6 | 8 | 10 | 12 => rest,
+        7 | 9 | 11 => 5,
+        _ => 12,
+    };
+    let code: Code = match rows {
+        1 => single::<S, 1>,
+        2 => single::<S, 2>,
+        3 => single::<S, 3>,
+        4 => single::<S, 4>,
+        5 => single::<S, 5>,
+        6 => single::<S, 6>,
+        8 => single::<S, 8>,
+        10 => single::<S, 10>,
+        _ => single::<S, 12>,
+    };
+    (rows, code)
+}
+
+/// Runs code that was chosen because `S`'s instructions are there.
+///
+/// # Safety
+///
+/// They must be.
+#[inline(always)]
+unsafe fn enter<S: Simd>(op: impl WithSimd) {
+    const { assert!(size_of::<S>() == 0, "a proof holds no data") };
+    // SAFETY: there is nothing to initialise, and what `S` proves is so.
+    let simd = unsafe { MaybeUninit::<S>::uninit().assume_init() };
+    simd.vectorize(With(simd, op));
+}
+
+/// Code for one instruction set, whichever it is entered with: some of `pulp`'s hand on another.
+struct With<S, Op>(S, Op);
+
+impl<S: Simd, Op: WithSimd> WithSimd for With<S, Op> {
+    type Output = Op::Output;
+
+    #[inline(always)]
+    fn with_simd<Other: Simd>(self, _: Other) -> Op::Output {
+        self.1.with_simd(self.0)
+    }
+}
+
+/// The addresses of every third row of the left operand.
 ///
 /// The rows between are at one and two strides, which an instruction adds for free. Told only
 /// the first, the compiler would reach each row from the one before, a chain of additions that
 /// takes longer than the arithmetic.
 #[inline(always)]
-fn thirds<const G: usize>(p: &Product, i: usize) -> [*const f32; G] {
-    std::array::from_fn(|g| p.a.wrapping_add((i + 3 * g).wrapping_mul(p.a_row)))
+fn thirds<const G: usize>(a: *const f32, stride: usize) -> [*const f32; G] {
+    std::array::from_fn(|g| a.wrapping_add((3 * g).wrapping_mul(stride)))
 }
 
 /// The element of row `r` in the column that the pointers are at.
@@ -443,43 +672,48 @@ fn step<const G: usize>(a: &mut [*const f32; G], stride: usize) {
 ///
 /// # Safety
 ///
-/// As for [`tiles`].
-unsafe fn plain(p: &Product) {
+/// As for [`Piece::run`].
+unsafe fn plain(operands: &Operands, bases: &Bases) {
+    let Operands::Plain(p) = operands else {
+        return;
+    };
+    let (a, b, out) = (bases.at(p.a), bases.at(p.b), bases.at(p.out));
+    let (bias, mask) = (bases.at(p.bias), bases.at(p.mask));
     for i in 0..p.m {
         for j in 0..p.n {
             // SAFETY: the caller's promise.
             unsafe {
-                let mut sum = if p.bias.is_null() {
-                    0.0
-                } else {
-                    *p.bias.add(j)
-                };
+                let mut sum = if bias.is_null() { 0.0 } else { *bias.add(j) };
                 for q in 0..p.k {
-                    let left = *p.a.add(i * p.a_row + q * p.a_column);
-                    let right = *p.b.add(q * p.b_row + j * p.b_column);
+                    let left = *a.add(i * p.a_row + q * p.a_column);
+                    let right = *b.add(q * p.b_row + j * p.b_column);
                     sum = f32::mul_add(left, right, sum);
                 }
                 let at = i * p.out_row + j;
                 let negative = p.relu && sum < 0.0;
-                let off = !p.mask.is_null() && *p.mask.add(at) <= 0.0;
-                *p.out.add(at) = if negative || off { 0.0 } else { sum };
+                let off = !mask.is_null() && *mask.add(at) <= 0.0;
+                *out.add(at) = if negative || off { 0.0 } else { sum };
             }
         }
     }
 }
 
-/// A tile of `R` rows and two vectors, at the columns `j` and `j + second`.
+/// Computes a tile of `R` rows and two vectors.
+///
+/// # Safety
+///
+/// As for [`Piece::run`].
+unsafe fn pair<S: Simd, const R: usize>(operands: &Operands, bases: &Bases) {
+    if let Operands::Tile(tile) = operands {
+        // SAFETY: the caller's promise.
+        unsafe { enter::<S>(Pair::<R> { tile, bases }) };
+    }
+}
+
+/// A tile of `R` rows and two vectors.
 struct Pair<'a, const R: usize> {
-    p: &'a Product,
-    /// Every third row of the left operand.
-    a: [*const f32; 2],
-    /// The first row of the vectors of the right operand.
-    b: [*const f32; 2],
-    b_row: usize,
-    j: usize,
-    /// Where the tile starts in the output and the mask.
-    at: usize,
-    second: usize,
+    tile: &'a Tile,
+    bases: &'a Bases,
 }
 
 impl<const R: usize> WithSimd for Pair<'_, R> {
@@ -490,63 +724,63 @@ impl<const R: usize> WithSimd for Pair<'_, R> {
         if const { S::F32_LANES == 1 } {
             return; // `plain` does these.
         }
-        let Pair {
-            p,
-            mut a,
-            mut b,
-            b_row,
-            second,
-            ..
-        } = self;
-        let (a_row, a_column, out_row) = (p.a_row, p.a_column, p.out_row);
+        let Pair { tile, bases } = self;
+        let (a_row, a_column, out_row) = (tile.a_row, tile.a_column, tile.out_row);
+        let mut a: [*const f32; 2] = thirds(bases.at(tile.a), a_row);
+        let mut b = bases.at(tile.b).cast_const();
         // SAFETY: `tiles` makes these for rows and columns that exist.
         unsafe {
             let mut sums = [[simd.splat_f32s(0.0); 2]; R];
-            if !p.bias.is_null() {
-                let bias = p.bias.add(self.j);
-                sums = [[load(simd, bias), load(simd, bias.add(second))]; R];
+            let bias = bases.at(tile.bias);
+            if !bias.is_null() {
+                sums = [[load(simd, bias), load(simd, bias.add(tile.second))]; R];
             }
-            for _ in 0..p.k {
-                let right = [load(simd, b[0]), load(simd, b[1])];
+            for _ in 0..tile.k {
+                let right = [load(simd, b), load(simd, b.wrapping_add(tile.b_second))];
                 for (r, sums) in sums.iter_mut().enumerate() {
                     let left = simd.splat_f32s(element(&a, a_row, r));
                     sums[0] = simd.mul_add_f32s(left, right[0], sums[0]);
                     sums[1] = simd.mul_add_f32s(left, right[1], sums[1]);
                 }
                 step(&mut a, a_column);
-                step(&mut b, b_row);
+                b = b.wrapping_add(tile.b_row);
             }
-            let floor = floor(simd, p.relu);
+            let floor = floor(simd, tile.relu);
             sums = sums.map(|row| row.map(|sum| simd.max_f32s(floor, sum)));
-            if !p.mask.is_null() {
-                let mask = p.mask.add(self.at);
+            let mask = bases.at(tile.mask);
+            if !mask.is_null() {
                 for (r, sums) in sums.iter_mut().enumerate() {
                     let mask = mask.add(r * out_row);
                     sums[0] = masked(simd, sums[0], load(simd, mask));
-                    sums[1] = masked(simd, sums[1], load(simd, mask.add(second)));
+                    sums[1] = masked(simd, sums[1], load(simd, mask.add(tile.second)));
                 }
             }
-            let out = p.out.add(self.at);
+            let out = bases.at(tile.out);
             for (r, sums) in sums.iter().enumerate() {
                 let out = out.add(r * out_row);
                 store(simd, out, sums[0]);
-                store(simd, out.add(second), sums[1]);
+                store(simd, out.add(tile.second), sums[1]);
             }
         }
     }
 }
 
-/// A tile of `R` rows and one vector at the column `j`, masked if rows are shorter.
+/// Computes a tile of `R` rows and one vector.
+///
+/// # Safety
+///
+/// As for [`Piece::run`].
+unsafe fn single<S: Simd, const R: usize>(operands: &Operands, bases: &Bases) {
+    if let Operands::Tile(tile) = operands {
+        // SAFETY: the caller's promise.
+        unsafe { enter::<S>(Single::<R> { tile, bases }) };
+    }
+}
+
+/// A tile of `R` rows and one vector, masked if rows are shorter.
 struct Single<'a, const R: usize> {
-    p: &'a Product,
-    /// Every third row of the left operand.
-    a: [*const f32; 4],
-    /// The first row of the vector of the right operand.
-    b: *const f32,
-    b_row: usize,
-    j: usize,
-    /// Where the tile starts in the output and the mask.
-    at: usize,
+    tile: &'a Tile,
+    bases: &'a Bases,
 }
 
 impl<const R: usize> WithSimd for Single<'_, R> {
@@ -557,50 +791,50 @@ impl<const R: usize> WithSimd for Single<'_, R> {
         if const { S::F32_LANES == 1 } {
             return; // `plain` does these.
         }
-        let Single {
-            p,
-            mut a,
-            mut b,
-            b_row,
-            ..
-        } = self;
-        let (a_row, a_column, out_row) = (p.a_row, p.a_column, p.out_row);
+        let Single { tile, bases } = self;
+        let (a_row, a_column, out_row) = (tile.a_row, tile.a_column, tile.out_row);
+        let mut a: [*const f32; 4] = thirds(bases.at(tile.a), a_row);
+        let mut b = bases.at(tile.b).cast_const();
         let lanes = const { S::F32_LANES };
         // SAFETY: `tiles` makes these for rows and columns that exist. Masked loads touch what is
         // inside of a row. A full store at a row shorter than a vector is made only where a
         // vector's numbers follow in `out`: those past the row belong to rows stored later.
         unsafe {
-            let inside = MemMask::new(simd.mask_between_m32s(0, p.n.min(lanes) as u32).mask());
+            let inside = MemMask::new(
+                simd.mask_between_m32s(0, tile.width.min(lanes) as u32)
+                    .mask(),
+            );
             let mut sums = [simd.splat_f32s(0.0); R];
-            if !p.bias.is_null() {
-                sums = [simd.mask_load_ptr_f32s(inside, p.bias.add(self.j)); R];
+            let bias = bases.at(tile.bias);
+            if !bias.is_null() {
+                sums = [simd.mask_load_ptr_f32s(inside, bias); R];
             }
-            for _ in 0..p.k {
+            for _ in 0..tile.k {
                 let right = simd.mask_load_ptr_f32s(inside, b);
                 for (r, sum) in sums.iter_mut().enumerate() {
                     let left = simd.splat_f32s(element(&a, a_row, r));
                     *sum = simd.mul_add_f32s(left, right, *sum);
                 }
                 step(&mut a, a_column);
-                b = b.wrapping_add(b_row);
+                b = b.wrapping_add(tile.b_row);
             }
-            let floor = floor(simd, p.relu);
+            let floor = floor(simd, tile.relu);
             sums = sums.map(|sum| simd.max_f32s(floor, sum));
-            if !p.mask.is_null() {
-                let mask = p.mask.add(self.at);
+            let mask = bases.at(tile.mask);
+            if !mask.is_null() {
                 for (r, sum) in sums.iter_mut().enumerate() {
                     let mask = simd.mask_load_ptr_f32s(inside, mask.add(r * out_row));
                     *sum = masked(simd, *sum, mask);
                 }
             }
-            let out = p.out.add(self.at);
-            if p.n >= lanes {
+            let out = bases.at(tile.out);
+            if tile.width >= lanes {
                 for (r, sum) in sums.iter().enumerate() {
                     store(simd, out.add(r * out_row), *sum);
                 }
             } else {
                 // How far from the end of the output a row must be for a full store.
-                let room = (p.m * out_row - self.at).wrapping_sub(lanes) as isize;
+                let room = tile.room.wrapping_sub(lanes) as isize;
                 for (r, sum) in sums.iter().enumerate() {
                     let out = out.add(r * out_row);
                     if lanes < WIDEST && (r * out_row) as isize <= room {
@@ -652,37 +886,64 @@ unsafe fn store<S: Simd>(_simd: S, to: *mut f32, value: S::f32s) {
     unsafe { to.cast::<S::f32s>().write_unaligned(value) }
 }
 
-/// Dot products of `count` contiguous rows with one vector. Bias and mask may be null.
+/// Dot products of `count` contiguous rows with one vector. Bias and mask may be nowhere.
+#[derive(Debug, Clone, Copy)]
 struct Dots {
     count: usize,
     depth: usize,
-    rows: *const f32,
+    rows: Address,
     stride: usize,
-    vector: *const f32,
-    bias: *const f32,
+    vector: Address,
+    bias: Address,
     bias_stride: usize,
     relu: bool,
-    mask: *const f32,
-    out: *mut f32,
+    mask: Address,
+    out: Address,
 }
 
-impl WithSimd for Dots {
+/// Computes dot products.
+///
+/// # Safety
+///
+/// As for [`Piece::run`].
+unsafe fn dots<S: Simd>(operands: &Operands, bases: &Bases) {
+    if let Operands::Dots(dots) = operands {
+        // SAFETY: the caller's promise.
+        unsafe { enter::<S>(AllDots { dots, bases }) };
+    }
+}
+
+fn dots_piece<S: Simd>(of: Dots) -> Piece {
+    Piece {
+        code: dots::<S>,
+        operands: Operands::Dots(of),
+    }
+}
+
+/// What [`dots`] does.
+struct AllDots<'a> {
+    dots: &'a Dots,
+    bases: &'a Bases,
+}
+
+impl WithSimd for AllDots<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         // SAFETY: `run` makes these with everything in bounds.
         unsafe {
-            if self.count < 4 {
-                for i in 0..self.count {
-                    self.rows::<S, 1>(simd, i);
+            let (dots, bases) = (self.dots, self.bases);
+            if dots.count < 4 {
+                for i in 0..dots.count {
+                    dots.rows::<S, 1>(simd, bases, i);
                 }
                 return;
             }
             let mut i = 0;
-            while i < self.count {
+            while i < dots.count {
                 // The last four may repeat some of the ones before.
-                self.rows::<S, 4>(simd, i.min(self.count - 4));
+                dots.rows::<S, 4>(simd, bases, i.min(dots.count - 4));
                 i += 4;
             }
         }
@@ -696,20 +957,21 @@ impl Dots {
     ///
     /// They must exist.
     #[inline(always)]
-    unsafe fn rows<S: Simd, const R: usize>(&self, simd: S, i: usize) {
+    unsafe fn rows<S: Simd, const R: usize>(&self, simd: S, bases: &Bases, i: usize) {
         let lanes = const { S::F32_LANES };
         // The registers that hold the partial sums of a row.
         let registers = const { PARTS / S::F32_LANES };
         // SAFETY: the caller's promise; loads at the end of a row are masked.
         unsafe {
-            let rows = self.rows.add(i * self.stride);
+            let rows = bases.at(self.rows).add(i * self.stride);
+            let vectors = bases.at(self.vector).cast_const();
             let mut parts = [[simd.splat_f32s(0.0); PARTS]; R];
             let whole = self.depth / PARTS * PARTS;
             let mut at = 0;
             while at < whole {
                 for g in 0..registers {
                     let at = at + g * lanes;
-                    let vector = load(simd, self.vector.add(at));
+                    let vector = load(simd, vectors.add(at));
                     for (r, parts) in parts.iter_mut().enumerate() {
                         let row = load(simd, rows.add(r * self.stride + at));
                         parts[g] = simd.mul_add_f32s(row, vector, parts[g]);
@@ -721,7 +983,7 @@ impl Dots {
                 if at < self.depth {
                     let inside = (self.depth - at).min(lanes) as u32;
                     let inside = MemMask::new(simd.mask_between_m32s(0, inside).mask());
-                    let vector = simd.mask_load_ptr_f32s(inside, self.vector.add(at));
+                    let vector = simd.mask_load_ptr_f32s(inside, vectors.add(at));
                     for (r, parts) in parts.iter_mut().enumerate() {
                         let row = rows.add(r * self.stride + at);
                         let row = simd.mask_load_ptr_f32s(inside, row);
@@ -741,22 +1003,24 @@ impl Dots {
                 }
                 *sum = total(simd, parts[0]);
             }
-            if !self.bias.is_null() {
+            let bias = bases.at(self.bias);
+            if !bias.is_null() {
                 for (r, sum) in sums.iter_mut().enumerate() {
-                    *sum += *self.bias.add((i + r) * self.bias_stride);
+                    *sum += *bias.add((i + r) * self.bias_stride);
                 }
             }
             let floor = if self.relu { 0.0 } else { f32::NEG_INFINITY };
             for sum in &mut sums {
                 *sum = if *sum < floor { floor } else { *sum };
             }
-            if !self.mask.is_null() {
+            let mask = bases.at(self.mask);
+            if !mask.is_null() {
                 for (r, sum) in sums.iter_mut().enumerate() {
-                    let mask = *self.mask.add(i + r);
+                    let mask = *mask.add(i + r);
                     *sum = if mask <= 0.0 { 0.0 } else { *sum };
                 }
             }
-            std::ptr::copy_nonoverlapping(sums.as_ptr(), self.out.add(i), R);
+            std::ptr::copy_nonoverlapping(sums.as_ptr(), bases.at(self.out).add(i), R);
         }
     }
 }
@@ -783,18 +1047,6 @@ mod tests {
     /// An instruction set of the test's choice, run with AVX2's instructions.
     #[derive(Clone, Copy)]
     struct Fixed<S>(V3, S);
-
-    /// Code for one instruction set, whichever it is run with.
-    struct With<S, Op>(S, Op);
-
-    impl<S: Simd, Op: WithSimd> WithSimd for With<S, Op> {
-        type Output = Op::Output;
-
-        #[inline(always)]
-        fn with_simd<Other: Simd>(self, _: Other) -> Op::Output {
-            self.1.with_simd(self.0)
-        }
-    }
 
     impl<S: Simd> Run for Fixed<S> {
         fn lanes(self) -> usize {

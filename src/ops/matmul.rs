@@ -1,8 +1,9 @@
 //! Products of matrices, with the bias and the activation that follow them.
 
 use super::unary::Function;
-use super::{Backward, Forward, Needs, Operation};
+use super::{Backward, Forward, Needs, Operation, Place, Sites};
 use crate::kernels::matmul::{Epilogue, Matrix, matmul};
+use crate::kernels::program::{Ends, Grid, Program};
 use crate::kernels::reduce::column_sums;
 use crate::shape::Shape;
 
@@ -22,6 +23,9 @@ pub(crate) struct MatMul {
     /// input is zeroed where the input is.
     pub(crate) masks_input: bool,
 }
+
+/// The multiply-adds up to which a product is lowered.
+const LOWERED: usize = 1 << 16;
 
 /// The sizes of the products: how many, rows, inner length, columns.
 struct Sizes {
@@ -55,6 +59,16 @@ impl Sizes {
         }
     }
 
+    /// The sizes of a product that is worth lowering.
+    fn lowered(sites: &Sites) -> Option<Sizes> {
+        let &[x, w, ..] = sites.shapes else {
+            return None;
+        };
+        let s = Sizes::of(x, w);
+        let work = s.rows.saturating_mul(s.inner).saturating_mul(s.columns);
+        (s.count == 1 && work <= LOWERED).then_some(s)
+    }
+
     /// The numbers of one product: those of `x`, of `w`, of the output.
     fn steps(&self) -> (usize, usize, usize) {
         (
@@ -62,6 +76,60 @@ impl Sizes {
             self.inner * self.columns,
             self.rows * self.columns,
         )
+    }
+}
+
+impl MatMul {
+    pub(crate) fn lower(&self, sites: &Sites, to: &mut Program) -> bool {
+        let (Some(s), &[x, w, ..]) = (Sizes::lowered(sites), sites.inputs) else {
+            return false;
+        };
+        let ends = Ends {
+            bias: sites.inputs.get(2).copied().filter(|_| self.bias),
+            relu: self.activation == Some(Function::Relu),
+            mask: None,
+        };
+        let activation = match self.activation {
+            None | Some(Function::Relu) => None,
+            Some(function) => match function.in_place() {
+                None => return false,
+                in_place => in_place,
+            },
+        };
+        let x = Grid::new(x, s.rows, s.inner);
+        let w = Grid::new(w, s.inner, s.columns);
+        let nothing = [Place::NOTHING; 3];
+        to.product(x, w, ends, sites.output)
+            && activation.is_none_or(|function| to.call(function, nothing, sites.output))
+    }
+
+    pub(crate) fn lower_backward(
+        &self,
+        input: usize,
+        sites: &Sites,
+        dy: Place,
+        gradient: Place,
+        to: &mut Program,
+    ) -> bool {
+        let (Some(s), &[x, w, ..]) = (Sizes::lowered(sites), sites.inputs) else {
+            return false;
+        };
+        let dy_grid = Grid::new(dy, s.rows, s.columns);
+        match input {
+            0 => {
+                let w = Grid::new(w, s.inner, s.columns);
+                let ends = Ends {
+                    mask: self.masks_input.then_some(x),
+                    ..Ends::default()
+                };
+                to.product(dy_grid, w.transposed(), ends, gradient)
+            }
+            1 => {
+                let x = Grid::new(x, s.rows, s.inner);
+                to.product(x.transposed(), dy_grid, Ends::default(), gradient)
+            }
+            _ => to.column_sums(dy_grid, gradient),
+        }
     }
 }
 

@@ -2,18 +2,8 @@
 
 use std::ops::Range;
 
+pub(crate) use crate::kernels::place::Place;
 use crate::shape::Shape;
-
-/// Where a value lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// In the plan's workspace.
-    Workspace(usize, usize),
-    /// In the arena of variables.
-    Parameters(usize, usize),
-    /// Among the plan's constants.
-    Constants(usize, usize),
-}
 
 /// The workspace without the pieces being written: at most three runs of numbers.
 #[derive(Debug, Clone, Copy)]
@@ -102,6 +92,8 @@ impl<'a> Memory<'a> {
             Place::Workspace(start, length) => self.rest.get(start, length),
             Place::Parameters(start, length) => slice(self.parameters, start, length),
             Place::Constants(start, length) => slice(self.constants, start, length),
+            // No op reads a gradient of a variable.
+            Place::Gradients(..) => &[],
         }
     }
 }

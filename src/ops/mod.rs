@@ -34,6 +34,7 @@ use std::sync::Arc;
 pub use memory::{Backward, Draw, Forward};
 pub(crate) use memory::{Memory, Place, Rest, carve};
 
+use crate::kernels::program::Program;
 use crate::shape::Shape;
 
 /// Which of an op's values its backward pass reads; the plan keeps only those.
@@ -191,6 +192,44 @@ impl Op {
             Op::SparseCategoricalCrossentropy(op) => op,
             Op::Custom(op) => op.as_ref(),
         })
+    }
+}
+
+/// Where the values of an op lie, for ops that are lowered to small kernels.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sites<'a> {
+    pub(crate) inputs: &'a [Place],
+    pub(crate) shapes: &'a [Shape],
+    pub(crate) output: Place,
+}
+
+/// Ops of small networks do so little that running them one by one takes longer than the
+/// arithmetic. These become instructions of a [`Program`]; each gives false, and adds nothing, for
+/// what it does better in the usual way.
+impl Op {
+    /// The forward pass.
+    pub(crate) fn lower(&self, sites: &Sites, to: &mut Program) -> bool {
+        match self {
+            Op::MatMul(op) => op.lower(sites, to),
+            Op::BinaryCrossentropy(op) => op.lower(sites, to),
+            _ => false,
+        }
+    }
+
+    /// The gradient of an input, given where that of the output is.
+    pub(crate) fn lower_backward(
+        &self,
+        input: usize,
+        sites: &Sites,
+        dy: Place,
+        gradient: Place,
+        to: &mut Program,
+    ) -> bool {
+        match self {
+            Op::MatMul(op) => op.lower_backward(input, sites, dy, gradient, to),
+            Op::BinaryCrossentropy(op) => op.lower_backward(input, sites, dy, gradient, to),
+            _ => false,
+        }
     }
 }
 

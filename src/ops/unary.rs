@@ -3,6 +3,7 @@
 use super::{Backward, Forward, Needs, Operation, only};
 use crate::kernels::elementwise::{map, map_in_place, zip, zip_in_place};
 use crate::kernels::math;
+use crate::kernels::program;
 use crate::shape::Shape;
 
 /// Which function.
@@ -256,6 +257,16 @@ impl Function {
             Function::Sigmoid => map_in_place(x, math::sigmoid),
             Function::Relu => map_in_place(x, relu),
             _ => debug_assert!(!self.fusible(), "a fusible function without its pass"),
+        }
+    }
+
+    /// The same as a function of its own, for programs of small kernels.
+    pub(crate) fn in_place(self) -> Option<program::Function> {
+        match self {
+            Function::Tanh => Some(|_, x| Function::Tanh.apply_in_place(x)),
+            Function::Sigmoid => Some(|_, x| Function::Sigmoid.apply_in_place(x)),
+            Function::Relu => Some(|_, x| Function::Relu.apply_in_place(x)),
+            _ => None,
         }
     }
 

@@ -501,11 +501,12 @@ fn lower_steps(steps: &[Step]) -> Vec<Action> {
 fn lower_pulls(steps: &[Step], pulls: &[Pull]) -> Vec<Action> {
     let mut actions = Actions::default();
     for (number, pull) in pulls.iter().enumerate() {
-        if pull.prepare {
+        let step = &steps[pull.step];
+        let (dy, output) = (in_workspace(&pull.gradient), in_workspace(&step.output));
+        let program = &mut actions.program;
+        if pull.prepare && !step.op.lower_prepare(output, dy, program) {
             actions.push(Action::Prepare(number));
         }
-        let step = &steps[pull.step];
-        let dy = in_workspace(&pull.gradient);
         for (index, target) in pull.targets.iter().enumerate() {
             let program = &mut actions.program;
             let lowered = target.through.is_none()

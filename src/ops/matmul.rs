@@ -103,6 +103,13 @@ impl MatMul {
             && activation.is_none_or(|function| to.call(function, nothing, sites.output))
     }
 
+    pub(crate) fn lower_prepare(&self, output: Place, dy: Place, to: &mut Program) -> bool {
+        let Some(derive) = self.activation.and_then(Function::derivative) else {
+            return false;
+        };
+        dy.len() <= LOWERED && to.call(derive, [output, Place::NOTHING, Place::NOTHING], dy)
+    }
+
     pub(crate) fn lower_backward(
         &self,
         input: usize,

@@ -12,13 +12,6 @@ pub(crate) struct Rest<'a> {
 }
 
 impl<'a> Rest<'a> {
-    /// A workspace of which nothing is being written.
-    pub(crate) fn whole(workspace: &'a [f32]) -> Self {
-        Rest {
-            runs: [(0, workspace), (usize::MAX, &[]), (usize::MAX, &[])],
-        }
-    }
-
     /// The numbers at a place that is not being written.
     ///
     /// The plan never lets an op read what it writes; were it to, this would be empty.

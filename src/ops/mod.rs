@@ -32,7 +32,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 pub use memory::{Backward, Draw, Forward};
-pub(crate) use memory::{Memory, Place, Rest, carve};
+pub(crate) use memory::{Memory, Place, carve};
 
 use crate::kernels::program::Program;
 use crate::shape::Shape;
@@ -212,6 +212,14 @@ impl Op {
         match self {
             Op::MatMul(op) => op.lower(sites, to),
             Op::BinaryCrossentropy(op) => op.lower(sites, to),
+            _ => false,
+        }
+    }
+
+    /// What is done to the gradient of the output before the gradients of inputs are computed.
+    pub(crate) fn lower_prepare(&self, output: Place, dy: Place, to: &mut Program) -> bool {
+        match self {
+            Op::MatMul(op) => op.lower_prepare(output, dy, to),
             _ => false,
         }
     }

@@ -270,6 +270,16 @@ impl Function {
         }
     }
 
+    /// `dy = dy f'(y)` as a function of its own, of `y`, for programs of small kernels.
+    pub(crate) fn derivative(self) -> Option<program::Function> {
+        match self {
+            Function::Tanh => Some(|[y, ..], dy| Function::Tanh.derive_in_place(y, dy)),
+            Function::Sigmoid => Some(|[y, ..], dy| Function::Sigmoid.derive_in_place(y, dy)),
+            Function::Relu => Some(|[y, ..], dy| Function::Relu.derive_in_place(y, dy)),
+            _ => None,
+        }
+    }
+
     /// Whether the function can be the epilogue of a product.
     pub(crate) fn fusible(self) -> bool {
         matches!(self, Function::Tanh | Function::Sigmoid | Function::Relu)

@@ -239,6 +239,9 @@ pub fn below(bound: u32, rng: &mut Rng) -> u32 {
 
 /// Puts `indices` into a random order, each order equally likely (Fisher and Yates).
 ///
+/// One draw of 64 bits gives the places of several swaps: of six, from 1024 elements down. How
+/// much of the stream that takes depends on the length and, rarely, on the numbers drawn.
+///
 /// # Examples
 ///
 /// ```
@@ -250,10 +253,65 @@ pub fn below(bound: u32, rng: &mut Rng) -> u32 {
 /// order.sort();
 /// assert_eq!(order, (0..100).collect::<Vec<_>>());
 /// ```
+///
+/// # Source
+///
+/// Brackett-Rozinsky, Lemire, Batched Ranged Random Integer Generation (2024),
+/// <https://arxiv.org/abs/2408.06213>.
 pub fn shuffle(indices: &mut [u32], rng: &mut Rng) {
-    for last in (1..indices.len()).rev() {
-        indices.swap(last, below(last as u32 + 1, rng) as usize);
+    // The product of the bounds of one draw stays below 2^60, so that few are looked at twice.
+    let rest = swap_down::<1>(indices, 1 << 30, rng);
+    let rest = swap_down::<2>(rest, 1 << 20, rng);
+    let rest = swap_down::<3>(rest, 1 << 15, rng);
+    let rest = swap_down::<4>(rest, 1 << 12, rng);
+    let rest = swap_down::<5>(rest, 1 << 10, rng);
+    let rest = swap_down::<6>(rest, 6, rng);
+    swap_down::<1>(rest, 1, rng);
+}
+
+/// Swaps the last of `indices` with any of them, then the last of the rest, and so on, `K` for
+/// each draw, until `few` or up to `K - 1` fewer are left: those.
+fn swap_down<'a, const K: usize>(
+    indices: &'a mut [u32],
+    few: usize,
+    rng: &mut Rng,
+) -> &'a mut [u32] {
+    let mut rest = indices;
+    while rest.len() > few {
+        let len = rest.len();
+        let places = below_each::<K>(len as u64, rng);
+        for (swapped, place) in places.into_iter().enumerate() {
+            rest.swap(len - 1 - swapped, place as usize);
+        }
+        rest = &mut rest[..len - K];
     }
+    rest
+}
+
+/// Whole numbers from `0..bound`, `0..bound - 1`, ..., independent and each equally likely.
+/// `bound` is at least `K`, and the product of the bounds less than 2^64.
+#[inline(always)]
+fn below_each<const K: usize>(bound: u64, rng: &mut Rng) -> [u64; K] {
+    // Read as a number in base `bound`, `bound - 1`, ... the draw has the numbers as its first
+    // digits; what comes after them tells how far it lies into its cell, as in [`below`].
+    let draw = |rng: &mut Rng| {
+        let mut rest = rng.next_u64();
+        let digits = std::array::from_fn(|k| {
+            let product = u128::from(rest) * u128::from(bound - k as u64);
+            rest = product as u64;
+            (product >> 64) as u64
+        });
+        (digits, rest)
+    };
+    let (mut digits, mut rest) = draw(rng);
+    let cells: u64 = (0..K as u64).map(|k| bound - k).product();
+    if rest < cells {
+        let surplus = cells.wrapping_neg() % cells;
+        while rest < surplus {
+            (digits, rest) = draw(rng);
+        }
+    }
+    digits
 }
 
 #[cfg(test)]
@@ -370,5 +428,52 @@ pub(crate) mod tests {
         assert!(chi < 49.7, "{counts:?}");
         shuffle(&mut [], &mut rng);
         shuffle(&mut [1], &mut rng);
+    }
+
+    #[test]
+    fn every_element_of_a_long_shuffle_goes_everywhere() {
+        // 1500 elements take five, then six places from a draw.
+        const N: usize = 1500;
+        const ROUNDS: usize = 3000;
+        let mut rng = rng();
+        let mut counts = vec![[0u32; 10]; 10];
+        for _ in 0..ROUNDS {
+            let mut order: Vec<u32> = (0..N as u32).collect();
+            shuffle(&mut order, &mut rng);
+            for (place, from) in order.iter().enumerate() {
+                counts[*from as usize * 10 / N][place * 10 / N] += 1;
+            }
+        }
+        // In each tenth of the places stands a tenth of each tenth of the elements: a
+        // hypergeometric number, whose standard deviation here is 3.49.
+        let mean = (N / 100) as f64;
+        let deviation = 3.49 / (ROUNDS as f64).sqrt();
+        for count in counts.iter().flatten() {
+            let z = (f64::from(*count) / ROUNDS as f64 - mean) / deviation;
+            assert!(z.abs() < 4.5, "{z}: {counts:?}");
+        }
+    }
+
+    #[test]
+    fn digits_of_a_draw_are_even_where_many_are_rejected() {
+        // 2^32 * (2^32 - 1) cells: nearly each value of a draw has a cell of its own.
+        let mut rng = rng();
+        let draws = 20_000;
+        let high = (0..draws)
+            .map(|_| below_each::<2>(1 << 32, &mut rng))
+            .filter(|[a, b]| *a >= 1 << 31 && *b >= 1 << 31)
+            .count();
+        assert!(
+            (high as f64 / f64::from(draws) - 0.25).abs() < 0.015,
+            "{high}"
+        );
+        // 3 * 2^62 cells in one digit: a quarter of the draws is rejected.
+        let high = (0..draws)
+            .filter(|_| below_each::<1>(3 << 62, &mut rng) >= [1 << 63])
+            .count();
+        assert!(
+            (high as f64 / f64::from(draws) - 1.0 / 3.0).abs() < 0.015,
+            "{high}"
+        );
     }
 }

@@ -322,44 +322,33 @@ impl<'a, T: Element> Typed<'a, T> {
 
     #[inline]
     fn gather_each(&self, rows: impl Iterator<Item = usize>, size: usize, out: &mut [f32]) {
-        if size == 0 {
-            return;
-        }
         let len = self.len();
-        let places = rows.zip(out.chunks_exact_mut(size)).filter(|(row, _)| {
-            debug_assert!(*row < len, "row {row} of {len}");
-            *row < len
-        });
+        let rows = rows.inspect(|row| debug_assert!(*row < len, "row {row} of {len}"));
         match self {
             // One value a row is worth no slices.
-            Typed::Matrix(view) if size == 1 => {
-                for (row, out) in places {
-                    if let ([out], Some(value)) = (out, view.get((row, 0))) {
+            Typed::Matrix(view) if view.ncols() == 1 => {
+                let column = view.column(0);
+                for (row, out) in rows.zip(out) {
+                    if let Some(value) = column.get(row) {
                         *out = value.to_f32();
                     }
                 }
             }
-            Typed::Matrix(view) => {
-                for (row, out) in places {
-                    let values = view.row(row);
-                    match values.to_slice() {
-                        Some(values) => convert(values, out),
-                        None => convert(values, out),
-                    }
-                }
-            }
-            Typed::Deep(view) => {
-                let lane_len = view.shape().last().copied().unwrap_or(1);
-                for (row, out) in places {
-                    let row = view.index_axis(Axis(0), row);
-                    for (lane, out) in row.rows().into_iter().zip(out.chunks_exact_mut(lane_len)) {
-                        convert(lane, out);
-                    }
-                }
-            }
+            // Short rows go as two pieces of fixed size that overlap in the middle: a loop, or a
+            // call of `memcpy`, would cost more than the values.
+            Typed::Matrix(view) => match size {
+                2..=3 => slices(view, rows, size, out, ends::<T, 2>),
+                4..=7 => slices(view, rows, size, out, ends::<T, 4>),
+                8..=15 => slices(view, rows, size, out, ends::<T, 8>),
+                16..=32 => slices(view, rows, size, out, ends::<T, 16>),
+                _ => slices(view, rows, size, out, |values, out| convert(values, out)),
+            },
+            Typed::Deep(view) => deep(view, rows, size, out),
         }
     }
 
+    /// Never inlined: all element types in one function would share its registers and its stack.
+    #[inline(never)]
     fn gather(&self, indices: &[u32], size: usize, out: &mut [f32]) {
         self.gather_each(indices.iter().map(|index| *index as usize), size, out);
     }
@@ -404,6 +393,77 @@ fn search<'v, T: Element>(
         }
     }
     None
+}
+
+/// Calls `put` with each row and its place, as long as there are whole places of `size` values.
+///
+/// `chunks_exact_mut` would divide, which costs as much as a short row.
+#[inline(always)]
+fn places(
+    rows: impl Iterator<Item = usize>,
+    size: usize,
+    mut out: &mut [f32],
+    put: impl Fn(usize, &mut [f32]),
+) {
+    for row in rows {
+        let Some((place, rest)) = out.split_at_mut_checked(size) else {
+            return;
+        };
+        put(row, place);
+        out = rest;
+    }
+}
+
+/// Converts each row and its place: by `put` where the row lies in one piece.
+#[inline(always)]
+fn slices<T: Element>(
+    view: &ArrayView2<T>,
+    rows: impl Iterator<Item = usize>,
+    size: usize,
+    out: &mut [f32],
+    put: impl Fn(&[T], &mut [f32]),
+) {
+    places(rows, size, out, |row, out| {
+        if row < view.nrows() {
+            let values = view.row(row);
+            match values.to_slice() {
+                Some(values) => put(values, out),
+                None => convert(values, out),
+            }
+        }
+    });
+}
+
+/// Converts each row, lane by lane, to its place.
+#[inline(never)]
+fn deep<T: Element>(
+    view: &ArrayViewD<T>,
+    rows: impl Iterator<Item = usize>,
+    size: usize,
+    out: &mut [f32],
+) {
+    let lane_len = view.shape().last().copied().unwrap_or(1).max(1);
+    places(rows, size, out, |row, out| {
+        if row < view.len_of(Axis(0)) {
+            let row = view.index_axis(Axis(0), row);
+            for (lane, out) in row.rows().into_iter().zip(out.chunks_exact_mut(lane_len)) {
+                convert(lane, out);
+            }
+        }
+    });
+}
+
+/// Writes `N` to `2 N` values as `f32`: the first `N`, and the last `N` if there are more.
+#[inline(always)]
+fn ends<T: Element, const N: usize>(values: &[T], out: &mut [f32]) {
+    if let (Some(values), Some(out)) = (values.first_chunk::<N>(), out.first_chunk_mut::<N>()) {
+        *out = values.map(T::to_f32);
+    }
+    if values.len() > N
+        && let (Some(values), Some(out)) = (values.last_chunk::<N>(), out.last_chunk_mut::<N>())
+    {
+        *out = values.map(T::to_f32);
+    }
 }
 
 /// Writes values as `f32`.

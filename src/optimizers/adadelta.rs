@@ -105,12 +105,17 @@ impl Optimizer for Adadelta {
         let fresh = (1.0 - self.rho) as f32;
         let epsilon = self.epsilon as f32;
         let floor = floor(self.epsilon);
-        pass(weights, gradients, [mean_g, mean_change], |w, g, means| {
-            let mean_g = towards(means[0], g * g, fresh, floor);
-            let change = -g * (means[1] + epsilon).sqrt() / (mean_g + epsilon).sqrt();
-            let mean_change = towards(means[1], change * change, fresh, floor);
-            (change.mul_add(rate, w), [mean_g, mean_change])
-        });
+        pass(
+            weights,
+            gradients,
+            [mean_g, mean_change],
+            move |w, g, means| {
+                let mean_g = towards(means[0], g * g, fresh, floor);
+                let change = -g * (means[1] + epsilon).sqrt() / (mean_g + epsilon).sqrt();
+                let mean_change = towards(means[1], change * change, fresh, floor);
+                (change.mul_add(rate, w), [mean_g, mean_change])
+            },
+        );
     }
 
     fn config(&self) -> Value {

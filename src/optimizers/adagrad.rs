@@ -104,7 +104,7 @@ impl Optimizer for Adagrad {
         let [sum] = slots else { return };
         let rate = step.learning_rate;
         let epsilon = self.epsilon as f32;
-        pass(weights, gradients, [sum], |w, g, [sum]| {
+        pass(weights, gradients, [sum], move |w, g, [sum]| {
             let sum = g.mul_add(g, sum);
             (w - rate * g / (sum + epsilon).sqrt(), [sum])
         });

@@ -148,24 +148,34 @@ impl Optimizer for Adam {
     }
 
     fn update(&self, step: &Step, weights: &mut [f32], gradients: &[f32], slots: &mut [Aligned]) {
-        let alpha = step_size(step.learning_rate, self.beta_1, self.beta_2, step.iteration);
+        let alpha = step_size(
+            step.learning_rate,
+            &self.beta_1,
+            &self.beta_2,
+            step.iteration,
+        );
         let (fresh_1, fresh_2) = (self.beta_1.fresh(), self.beta_2.fresh());
         let epsilon = self.epsilon as f32;
         let floor = floor(self.epsilon);
         // `alpha` comes last: the processor works on roots and quotients while it is computed.
         match slots {
-            [m, v] => pass(weights, gradients, [m, v], |w, g, [m, v]| {
+            [m, v] => pass(weights, gradients, [m, v], move |w, g, [m, v]| {
                 let m = towards(m, g, fresh_1, floor);
                 let v = towards(v, g * g, fresh_2, floor);
                 ((m / (v.sqrt() + epsilon)).mul_add(-alpha, w), [m, v])
             }),
-            [m, v, v_hat] => pass(weights, gradients, [m, v, v_hat], |w, g, [m, v, v_hat]| {
-                let m = towards(m, g, fresh_1, floor);
-                let v = towards(v, g * g, fresh_2, floor);
-                let v_hat = if v_hat > v { v_hat } else { v };
-                let quotient = m / (v_hat.sqrt() + epsilon);
-                (quotient.mul_add(-alpha, w), [m, v, v_hat])
-            }),
+            [m, v, v_hat] => pass(
+                weights,
+                gradients,
+                [m, v, v_hat],
+                move |w, g, [m, v, v_hat]| {
+                    let m = towards(m, g, fresh_1, floor);
+                    let v = towards(v, g * g, fresh_2, floor);
+                    let v_hat = if v_hat > v { v_hat } else { v };
+                    let quotient = m / (v_hat.sqrt() + epsilon);
+                    (quotient.mul_add(-alpha, w), [m, v, v_hat])
+                },
+            ),
             _ => {}
         }
     }

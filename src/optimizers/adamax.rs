@@ -113,7 +113,7 @@ impl Optimizer for Adamax {
         let fade = self.beta_2.rate as f32;
         let epsilon = self.epsilon as f32;
         let floor = floor(self.epsilon);
-        pass(weights, gradients, [m, u], |w, g, [m, u]| {
+        pass(weights, gradients, [m, u], move |w, g, [m, u]| {
             let m = towards(m, g, fresh, floor);
             let faded = flush(fade * u, floor);
             let u = if faded > g.abs() { faded } else { g.abs() };

@@ -206,11 +206,11 @@ impl Optimizer for Ftrl {
         };
         // The usual power is a root, which is vector code.
         if power == 0.5 {
-            pass(weights, gradients, [n, linear], |w, g, [n, linear]| {
+            pass(weights, gradients, [n, linear], move |w, g, [n, linear]| {
                 rule(w, g, n, linear, |x, _| x.sqrt())
             });
         } else {
-            pass(weights, gradients, [n, linear], |w, g, [n, linear]| {
+            pass(weights, gradients, [n, linear], move |w, g, [n, linear]| {
                 rule(w, g, n, linear, f32::powf)
             });
         }

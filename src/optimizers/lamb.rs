@@ -115,7 +115,7 @@ impl Optimizer for Lamb {
         let [m, v] = slots else { return };
         let (fresh_1, fresh_2) = (self.beta_1.fresh(), self.beta_2.fresh());
         let floor = floor(self.epsilon);
-        pass(weights, gradients, [m, v], |w, g, [m, v]| {
+        pass(weights, gradients, [m, v], move |w, g, [m, v]| {
             let m = towards(m, g, fresh_1, floor);
             (w, [m, towards(v, g * g, fresh_2, floor)])
         });

@@ -102,7 +102,7 @@ impl Optimizer for Lion {
         let share = self.beta_1 as f32;
         let (fresh_1, fresh_2) = ((1.0 - self.beta_1) as f32, (1.0 - self.beta_2) as f32);
         let floor = floor(1.0);
-        pass(weights, gradients, [m], |w, g, [m]| {
+        pass(weights, gradients, [m], move |w, g, [m]| {
             let blend = share.mul_add(m, fresh_1 * g);
             // The sign of zero is zero, and that of NaN is NaN.
             let up = if blend > 0.0 { 1.0 } else { blend };

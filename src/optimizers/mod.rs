@@ -96,7 +96,7 @@ use crate::error::{Error, Result};
 ///     }
 ///     fn update(&self, step: &Step, weights: &mut [f32], gradients: &[f32], _: &mut [Aligned]) {
 ///         let rate = step.learning_rate;
-///         pass(weights, gradients, [], |w, g, []| (w - rate * g.signum(), []));
+///         pass(weights, gradients, [], move |w, g, []| (w - rate * g.signum(), []));
 ///     }
 /// }
 ///

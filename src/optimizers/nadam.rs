@@ -37,6 +37,8 @@ use crate::error::Result;
 pub struct Nadam {
     beta_1: Decay,
     beta_2: Decay,
+    /// How the momentum rises, always [`RISE`].
+    rise: Decay,
     epsilon: f64,
     settings: Settings,
 }
@@ -49,6 +51,7 @@ impl Nadam {
         Nadam {
             beta_1: Decay::new(0.9),
             beta_2: Decay::new(0.999),
+            rise: Decay::new(RISE),
             epsilon: 1e-7,
             settings: Settings::new(0.001),
         }
@@ -77,6 +80,7 @@ impl Nadam {
         Ok(Nadam {
             beta_1: Decay::new(config.number_or("beta_1", new.beta_1.rate)?),
             beta_2: Decay::new(config.number_or("beta_2", new.beta_2.rate)?),
+            rise: new.rise,
             epsilon: config.number_or("epsilon", new.epsilon)?,
             settings: new.settings.read(config)?,
         })
@@ -119,7 +123,7 @@ impl Optimizer for Nadam {
         let (fresh_1, fresh_2) = (self.beta_1.fresh(), self.beta_2.fresh());
         let epsilon = self.epsilon as f32;
         let floor = floor(self.epsilon);
-        pass(weights, gradients, [m, v], |w, g, [m, v]| {
+        pass(weights, gradients, [m, v], move |w, g, [m, v]| {
             let m = towards(m, g, fresh_1, floor);
             let v = towards(v, g * g, fresh_2, floor);
             let ahead = from_m.mul_add(m, from_g * g);
@@ -143,7 +147,7 @@ const RISE: f64 = 0.96;
 impl Nadam {
     /// `u_t` and `u_(t+1)` of the update after `iteration` others.
     fn momenta(&self, iteration: u64) -> (f64, f64) {
-        let decay = Decay::new(RISE).power(iteration + 1);
+        let decay = self.rise.power(iteration + 1);
         let momentum = |decay: f64| self.beta_1.rate * (1.0 - 0.5 * decay);
         (momentum(decay), momentum(decay * RISE))
     }

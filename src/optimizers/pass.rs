@@ -13,9 +13,9 @@ type Lanes = [f32; LANES];
 /// Updates each parameter and its slots by `rule`, in one pass over contiguous memory.
 ///
 /// `rule(w, g, slots)` takes one parameter, its gradient and its value in each of the `S` slots,
-/// and gives the new parameter and the new values. It should be free of branches: it is inlined
-/// into a loop that the compiler vectorises for the widest instructions this machine has. Large
-/// arenas are shared among rayon's threads. An element's result does not depend on its place, so
+/// and gives the new parameter and the new values. It should be free of branches and capture by
+/// value (`move`): it is inlined into a loop that the compiler vectorises for the widest
+/// instructions this machine has. Large arenas are shared among rayon's threads. An element's result does not depend on its place, so
 /// the bits are the same with any number of threads. Nothing is allocated.
 ///
 /// Slices of unequal length are taken up to the shortest.
@@ -54,7 +54,7 @@ pub fn pass<const S: usize>(
     } else {
         simd::dispatch(
             #[inline(always)]
-            || vectors(parameters, gradients, slots, &rule),
+            move || vectors(parameters, gradients, slots, rule),
         );
     }
 }
@@ -101,8 +101,11 @@ fn vectors<const S: usize>(
     parameters: &mut [f32],
     gradients: &[f32],
     mut slots: [&mut [f32]; S],
-    rule: &impl Fn(f32, f32, [f32; S]) -> (f32, [f32; S]),
+    rule: impl Fn(f32, f32, [f32; S]) -> (f32, [f32; S]),
 ) {
+    // By value, so that what it captures by value stays in registers: a store could change what
+    // lies behind a reference.
+    let rule = &rule;
     let length = parameters.len();
     if length < LANES {
         few(parameters, gradients, slots, rule);

@@ -139,7 +139,7 @@ impl Optimizer for RMSprop {
         let square = move |velocity: f32, g: f32| towards(velocity, g * g, fresh, floor);
         let keep = move |kept: f32, step: f32| flush(kept.mul_add(momentum, step), floor);
         match slots {
-            [velocity] => pass(weights, gradients, [velocity], |w, g, [velocity]| {
+            [velocity] => pass(weights, gradients, [velocity], move |w, g, [velocity]| {
                 let velocity = square(velocity, g);
                 (w - rate * g / (velocity + epsilon).sqrt(), [velocity])
             }),
@@ -147,7 +147,7 @@ impl Optimizer for RMSprop {
                 weights,
                 gradients,
                 [velocity, average],
-                |w, g, [velocity, average]| {
+                move |w, g, [velocity, average]| {
                     let velocity = square(velocity, g);
                     let average = towards(average, g, fresh, floor);
                     let variance = average.mul_add(-average, velocity) + epsilon;
@@ -158,7 +158,7 @@ impl Optimizer for RMSprop {
                 weights,
                 gradients,
                 [velocity, kept],
-                |w, g, [velocity, kept]| {
+                move |w, g, [velocity, kept]| {
                     let velocity = square(velocity, g);
                     let kept = keep(kept, rate * g / (velocity + epsilon).sqrt());
                     (w - kept, [velocity, kept])
@@ -168,7 +168,7 @@ impl Optimizer for RMSprop {
                 weights,
                 gradients,
                 [velocity, kept, average],
-                |w, g, [velocity, kept, average]| {
+                move |w, g, [velocity, kept, average]| {
                     let velocity = square(velocity, g);
                     let average = towards(average, g, fresh, floor);
                     let variance = average.mul_add(-average, velocity) + epsilon;

@@ -106,18 +106,20 @@ impl Optimizer for SGD {
     fn update(&self, step: &Step, weights: &mut [f32], gradients: &[f32], slots: &mut [Aligned]) {
         let rate = step.learning_rate;
         let [velocity] = slots else {
-            pass(weights, gradients, [], |w, g, []| (g.mul_add(-rate, w), []));
+            pass(weights, gradients, [], move |w, g, []| {
+                (g.mul_add(-rate, w), [])
+            });
             return;
         };
         let momentum = self.momentum as f32;
         let floor = floor(1.0);
         if self.nesterov {
-            pass(weights, gradients, [velocity], |w, g, [velocity]| {
+            pass(weights, gradients, [velocity], move |w, g, [velocity]| {
                 let velocity = flush(velocity.mul_add(momentum, -(g * rate)), floor);
                 (w + velocity.mul_add(momentum, -(g * rate)), [velocity])
             });
         } else {
-            pass(weights, gradients, [velocity], |w, g, [velocity]| {
+            pass(weights, gradients, [velocity], move |w, g, [velocity]| {
                 let velocity = flush(velocity.mul_add(momentum, -(g * rate)), floor);
                 (w + velocity, [velocity])
             });

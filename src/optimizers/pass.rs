@@ -148,7 +148,7 @@ fn vectors<const S: usize>(
     }
 }
 
-/// Fewer elements than a vector has lanes: padded with zeros.
+/// Fewer elements than a vector has lanes, one after the other: to pad them costs more.
 #[inline(always)]
 fn few<const S: usize>(
     parameters: &mut [f32],
@@ -156,20 +156,12 @@ fn few<const S: usize>(
     slots: [&mut [f32]; S],
     rule: &impl Fn(f32, f32, [f32; S]) -> (f32, [f32; S]),
 ) {
-    let padded = |part: &[f32]| {
-        let mut lanes = Lanes::default();
-        lanes[..part.len()].copy_from_slice(part);
-        lanes
-    };
-    let (w, new) = vector(
-        padded(parameters),
-        padded(gradients),
-        array::from_fn(|k| padded(slots[k])),
-        rule,
-    );
-    parameters.copy_from_slice(&w[..parameters.len()]);
-    for (slot, new) in slots.into_iter().zip(new) {
-        slot.copy_from_slice(&new[..slot.len()]);
+    for (i, (w, g)) in parameters.iter_mut().zip(gradients).enumerate() {
+        let (updated, new) = rule(*w, *g, array::from_fn(|k| slots[k][i]));
+        *w = updated;
+        for k in 0..S {
+            slots[k][i] = new[k];
+        }
     }
 }
 

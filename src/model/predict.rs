@@ -1,5 +1,6 @@
 //! Step 6: predictions, from one row to many, from any number of threads.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use ndarray::{Array2, ArrayD, IxDyn};
@@ -172,7 +173,11 @@ impl Sequential {
             batch: rows,
         };
         let prepared = built.plan(network, None, key)?;
+        let port = prepared.plan.ports.first();
+        let output = prepared.plan.outputs.first();
         Ok(Predictor {
+            input: port.map_or(0..0, |port| port.range.clone()),
+            wanted: output.map_or(0, |(_, shape)| shape.size()),
             workspace: prepared.workspace(),
             prepared,
             parameters: &built.parameters,
@@ -186,6 +191,10 @@ pub struct Predictor<'m> {
     prepared: Arc<Prepared>,
     workspace: Aligned,
     parameters: &'m [f32],
+    /// Where the inputs go in the workspace.
+    input: Range<usize>,
+    /// How many outputs there are.
+    wanted: usize,
 }
 
 impl Predictor<'_> {
@@ -199,23 +208,15 @@ impl Predictor<'_> {
     ///
     /// See [`Sequential::predictor`].
     pub fn predict_into(&mut self, x: &[f32], output: &mut [f32]) -> Result<()> {
-        let port = self.prepared.plan.ports.first();
-        let range = port.map_or(0..0, |port| port.range.clone());
-        let wanted = self
-            .prepared
-            .plan
-            .outputs
-            .first()
-            .map_or(0, |(_, shape)| shape.size());
-        if x.len() != range.len() || output.len() != wanted {
+        if x.len() != self.input.len() || output.len() != self.wanted {
             return Err(Error::Shape {
                 place: "`predict_into`".into(),
-                expected: format!("{} inputs and {wanted} outputs", range.len()),
+                expected: format!("{} inputs and {} outputs", self.input.len(), self.wanted),
                 found: format!("{} and {}", x.len(), output.len()),
                 hint: "make the slices as long as the rows of the predictor".into(),
             });
         }
-        if let Some(to) = self.workspace.get_mut(range) {
+        if let Some(to) = self.workspace.get_mut(self.input.clone()) {
             to.copy_from_slice(x);
         }
         compute(&self.prepared, &mut self.workspace, self.parameters, output);

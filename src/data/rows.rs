@@ -322,6 +322,9 @@ impl<'a, T: Element> Typed<'a, T> {
 
     #[inline]
     fn gather_each(&self, rows: impl Iterator<Item = usize>, size: usize, out: &mut [f32]) {
+        if size == 0 {
+            return;
+        }
         let len = self.len();
         let rows = rows.inspect(|row| debug_assert!(*row < len, "row {row} of {len}"));
         match self {

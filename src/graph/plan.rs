@@ -37,6 +37,10 @@ pub(crate) struct Plan {
     /// The length of the workspace.
     pub(crate) workspace: usize,
     pub(crate) ports: Vec<PortPlace>,
+    /// The port of the targets, among [`ports`](Self::ports).
+    pub(crate) targets: Option<PortPlace>,
+    /// Where the weights of the samples are written.
+    pub(crate) sample_weight: Option<Range<usize>>,
     pub(crate) outputs: Vec<(Place, Shape)>,
     /// Where the gradient of the loss is written before the backward pass.
     pub(crate) seed: Range<usize>,
@@ -375,6 +379,7 @@ impl<'a> Planner<'a> {
         }
         let unread = self.unread(&written);
         let loss = self.goal.loss;
+        let port = |wanted: Port| ports.iter().find(|port| port.port == wanted).cloned();
         Plan {
             forward: lower_steps(&steps),
             backward: lower_pulls(&steps, &pulls),
@@ -382,6 +387,8 @@ impl<'a> Planner<'a> {
             pulls,
             constants,
             workspace,
+            targets: port(Port::Targets),
+            sample_weight: port(Port::SampleWeight).map(|port| port.range),
             ports,
             outputs: self
                 .goal

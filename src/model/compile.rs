@@ -92,7 +92,7 @@ impl Compiled {
         }
         let trainable = built.variables.trainable;
         Ok(Compiled {
-            state: State::new(&compile.optimizer, trainable),
+            state: State::new(compile.optimizer.as_ref(), trainable),
             gradients: Aligned::zeros(trainable),
             metrics: watched(&compile, built)?,
             optimizer: compile.optimizer,

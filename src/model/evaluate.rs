@@ -11,7 +11,7 @@ use crate::backend::cpu::Run;
 use crate::data::{AsRows, Rows};
 use crate::error::{Error, Result};
 use crate::metrics::Batch;
-use crate::ops::{Draw, Port};
+use crate::ops::Draw;
 
 /// How a model is evaluated: what [`Sequential::evaluate_with`] takes.
 ///
@@ -211,12 +211,12 @@ pub(crate) fn evaluate(
 
 /// Lets the metrics see the batch that a run has computed. Gives its number of rows.
 pub(crate) fn update_metrics(watched: &mut [Watched], run: &Run) -> Result<usize> {
-    let port = |wanted: Port| run.plan.ports.iter().find(|port| port.port == wanted);
-    let Some(targets) = port(Port::Targets) else {
+    let Some(targets) = &run.plan.targets else {
         return Ok(0);
     };
     let rows = targets.shape.dims().first().copied().unwrap_or(1);
-    let weights = port(Port::SampleWeight).and_then(|port| run.workspace.get(port.range.clone()));
+    let weights = run.plan.sample_weight.clone();
+    let weights = weights.and_then(|range| run.workspace.get(range));
     let Some((_, y_pred_shape)) = run.plan.outputs.first() else {
         return Ok(rows);
     };

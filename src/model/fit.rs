@@ -495,7 +495,11 @@ impl<'t, 'a> Training<'t, 'a> {
         let epochs = options.epochs - options.initial_epoch;
         // An absurd number of epochs, with a callback to stop them, is not reserved at once.
         let mut history = History::with_capacity(names.clone(), epochs.min(65_536));
-        let mut control = Control::new(self.compiled.state.learning_rate(&self.compiled.optimizer));
+        let mut control = Control::new(
+            self.compiled
+                .state
+                .learning_rate(self.compiled.optimizer.as_ref()),
+        );
         let plan = callbacks::Run::new(
             options.epochs,
             options.initial_epoch,
@@ -528,7 +532,9 @@ impl<'t, 'a> Training<'t, 'a> {
         let compiled = &mut *self.compiled;
         let trainable = self.built.variables.trainable;
         if let Some(parameters) = self.built.parameters.get_mut(..trainable) {
-            compiled.state.finalize(&compiled.optimizer, parameters);
+            compiled
+                .state
+                .finalize(compiled.optimizer.as_ref(), parameters);
         }
         let logs = Logs::new(&names, &shown);
         for callback in callbacks.iter_mut() {
@@ -542,7 +548,10 @@ impl<'t, 'a> Training<'t, 'a> {
         if let Some(rate) = control.new_learning_rate.take() {
             self.compiled.optimizer.settings_mut().learning_rate = Arc::new(rate);
         }
-        control.learning_rate = self.compiled.state.learning_rate(&self.compiled.optimizer);
+        control.learning_rate = self
+            .compiled
+            .state
+            .learning_rate(self.compiled.optimizer.as_ref());
     }
 
     /// One pass over the rows.
@@ -704,7 +713,7 @@ pub(crate) fn train(
     run.backward(&mut compiled.gradients);
     let trainable = built.variables.trainable;
     if let Some(parameters) = built.parameters.get_mut(..trainable) {
-        let optimizer = &compiled.optimizer;
+        let optimizer = compiled.optimizer.as_ref();
         compiled
             .state
             .apply(optimizer, variables, parameters, &mut compiled.gradients);

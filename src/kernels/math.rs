@@ -238,6 +238,9 @@ pub(crate) fn erf(x: f32) -> f32 {
 }
 
 #[cfg(test)]
+mod every_f32;
+
+#[cfg(test)]
 mod tests {
     use super::super::simd::dispatch;
     use super::*;

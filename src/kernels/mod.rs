@@ -13,5 +13,6 @@ pub(crate) mod parallel;
 pub(crate) mod place;
 pub(crate) mod program;
 pub(crate) mod reduce;
+pub(crate) mod rows;
 pub(crate) mod simd;
 mod small_matmul;

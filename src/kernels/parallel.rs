@@ -25,25 +25,37 @@ pub(crate) fn threads() -> usize {
 /// of threads, so that what `f` does with `offset` does not depend on it either.
 #[inline]
 pub(crate) fn chunks1(out: &mut [f32], f: impl Fn(usize, &mut [f32]) + Sync) {
-    if out.len() <= GRAIN {
+    chunks(out, GRAIN, PIECE, f);
+}
+
+/// The same with a grain and a piece of the caller's: for loops whose pieces must be whole rows,
+/// or whose work is more than a little for each number that they write.
+#[inline]
+pub(crate) fn chunks(
+    out: &mut [f32],
+    grain: usize,
+    piece: usize,
+    f: impl Fn(usize, &mut [f32]) + Sync,
+) {
+    if out.len() <= grain {
         f(0, out);
     } else {
-        in_pieces(out, &f);
+        in_pieces(out, piece.max(1), &f);
     }
 }
 
-/// The long way of [`chunks1`]. One function for all of them: rayon's machinery once for each
+/// The long way of [`chunks`]. One function for all of them: rayon's machinery once for each
 /// closure would double the time that the crate takes to compile.
 #[inline(never)]
-fn in_pieces(out: &mut [f32], f: &(dyn Fn(usize, &mut [f32]) + Sync)) {
+fn in_pieces(out: &mut [f32], length: usize, f: &(dyn Fn(usize, &mut [f32]) + Sync)) {
     if threads() == 1 {
-        for (i, piece) in out.chunks_mut(PIECE).enumerate() {
-            f(i * PIECE, piece);
+        for (i, piece) in out.chunks_mut(length).enumerate() {
+            f(i * length, piece);
         }
     } else {
-        out.par_chunks_mut(PIECE)
+        out.par_chunks_mut(length)
             .enumerate()
-            .for_each(|(i, piece)| f(i * PIECE, piece));
+            .for_each(|(i, piece)| f(i * length, piece));
     }
 }
 
@@ -66,12 +78,27 @@ mod tests {
 
     #[test]
     fn chunks_cover_every_element_once_with_its_offset() {
+        let count = |offset: usize, piece: &mut [f32]| {
+            for (i, value) in piece.iter_mut().enumerate() {
+                *value += (offset + i) as f32;
+            }
+        };
         for len in [0, 1, GRAIN, GRAIN + 1, GRAIN + 3 * PIECE + 7] {
             let mut out = vec![0.0; len];
-            chunks1(&mut out, |offset, piece| {
-                for (i, value) in piece.iter_mut().enumerate() {
-                    *value += (offset + i) as f32;
-                }
+            chunks1(&mut out, count);
+            assert!(out.iter().enumerate().all(|(i, v)| *v == i as f32));
+        }
+        for (len, grain, piece) in [
+            (0, 0, 0),
+            (1, 0, 0),
+            (100, 99, 7),
+            (100, 100, 7),
+            (21, 3, 7),
+        ] {
+            let mut out = vec![0.0; len];
+            chunks(&mut out, grain, piece, |offset, out| {
+                assert!(out.len() == len || out.len() <= piece.max(1));
+                count(offset, out);
             });
             assert!(out.iter().enumerate().all(|(i, v)| *v == i as f32));
         }

@@ -1,90 +1,59 @@
 //! Sums whose order of additions depends on the length alone.
 //!
-//! A piece is added into sixteen lanes, the lanes are halved four times, and pieces are added
-//! as a tree: the same bits with any instruction set and at any number of threads.
+//! A piece is added into sixteen lanes, the lanes are halved four times, what is left after the
+//! last sixteen numbers is added one by one and joins last, and pieces are added as a tree: the
+//! same bits with any instruction set and at any number of threads.
+
+use std::array::from_fn;
+
+use pulp::{Simd, WithSimd};
 
 use super::parallel::{GRAIN, PIECE, join};
 use super::simd::{Instructions, Run as _, dispatch};
-use pulp::{Simd, WithSimd};
 
 /// The partial results of a piece.
 const LANES: usize = 16;
 
 /// Folds `x` (and `y`, of the same length) into one number.
 ///
-/// `step` takes a lane's result and an element, `combine` two lanes' results.
-struct FoldPiece<'a, T, Step, Combine> {
-    x: &'a [f32],
-    y: &'a [f32],
-    start: T,
-    step: Step,
-    combine: Combine,
-}
-
-impl<T, Step, Combine> WithSimd for FoldPiece<'_, T, Step, Combine>
-where
-    T: Copy,
-    Step: Fn(T, f32, f32) -> T,
-    Combine: Fn(T, T) -> T,
-{
-    type Output = T;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> T {
-        let mut lanes = [self.start; LANES];
-        let (x_chunks, x_rest) = self.x.as_chunks::<LANES>();
-        let (y_chunks, y_rest) = self.y.as_chunks::<LANES>();
-        for (x, y) in x_chunks.iter().zip(y_chunks) {
-            for l in 0..LANES {
-                lanes[l] = (self.step)(lanes[l], x[l], y[l]);
-            }
-        }
-        if !x_rest.is_empty() {
-            // Whole vectors again: a costly step is worth more than the lanes thrown away.
-            let (x, y) = (padded(simd, x_rest), padded(simd, y_rest));
-            for l in 0..LANES {
-                let next = (self.step)(lanes[l], x[l], y[l]);
-                lanes[l] = if l < x_rest.len() { next } else { lanes[l] };
-            }
-        }
-        let mut half = LANES / 2;
-        while half > 0 {
-            for l in 0..half {
-                lanes[l] = (self.combine)(lanes[l], lanes[l + half]);
-            }
-            half /= 2;
-        }
-        lanes[0]
-    }
-}
-
+/// `step` takes a lane's result and an element, `combine` two lanes' results. Every index is a
+/// constant, so that the lanes stay in registers.
 #[inline(always)]
-fn fold_piece<T: Copy>(
+pub(super) fn fold_piece<T: Copy>(
     x: &[f32],
     y: &[f32],
     start: T,
     step: impl Fn(T, f32, f32) -> T,
     combine: impl Fn(T, T) -> T,
 ) -> T {
-    Instructions::here().run(FoldPiece {
-        x,
-        y,
-        start,
-        step,
-        combine,
-    })
-}
-
-/// Up to [`LANES`] numbers, and zeros behind them.
-#[inline(always)]
-fn padded<S: Simd>(simd: S, x: &[f32]) -> [f32; LANES] {
-    let mut out = [0.0; LANES];
-    let lanes = const { S::F32_LANES };
-    for (g, out) in out.chunks_exact_mut(lanes).enumerate() {
-        let numbers = simd.partial_load_f32s(x.get(g * lanes..).unwrap_or(&[]));
-        out.copy_from_slice(pulp::bytemuck::cast_slice(&[numbers]));
+    let mut lanes = [start; LANES];
+    let (x_chunks, x_rest) = x.as_chunks::<LANES>();
+    let (y_chunks, y_rest) = y.as_chunks::<LANES>();
+    for (x, y) in x_chunks.iter().zip(y_chunks) {
+        for l in 0..LANES {
+            lanes[l] = step(lanes[l], x[l], y[l]);
+        }
     }
-    out
+    let eight: [T; 8] = from_fn(
+        #[inline(always)]
+        |l| combine(lanes[l], lanes[l + 8]),
+    );
+    let four: [T; 4] = from_fn(
+        #[inline(always)]
+        |l| combine(eight[l], eight[l + 4]),
+    );
+    let whole = combine(combine(four[0], four[2]), combine(four[1], four[3]));
+    if x_rest.is_empty() {
+        return whole;
+    }
+    let mut rest = start;
+    for (x, y) in x_rest.iter().zip(y_rest) {
+        rest = step(rest, *x, *y);
+    }
+    if x_chunks.is_empty() {
+        return rest;
+    }
+    combine(whole, rest)
 }
 
 /// Folds slices of any length: pieces, then a tree over them.
@@ -99,12 +68,20 @@ fn fold<T: Copy + Send + Sync>(
     let length = x.len().min(y.len());
     let (x, y) = (&x[..length], &y[..length]);
     if length <= PIECE {
-        return fold_piece(x, y, start, step, combine);
+        return dispatch(
+            #[inline(always)]
+            || fold_piece(x, y, start, step, combine),
+        );
     }
     tree(
         x,
         y,
-        &|x, y| fold_piece(x, y, start, step, combine),
+        &|x, y| {
+            dispatch(
+                #[inline(always)]
+                || fold_piece(x, y, start, step, combine),
+            )
+        },
         &combine,
     )
 }
@@ -138,17 +115,55 @@ pub(crate) fn sum(x: &[f32]) -> f32 {
     fold(x, x, 0.0, |s, x, _| s + x, |a, b| a + b)
 }
 
-/// The sum of `f(x, y)` over all pairs of elements.
+/// The sum of `f(x, y)` over all pairs of elements, for an `f` that takes long.
 #[inline]
 pub(crate) fn sum_of(x: &[f32], y: &[f32], f: impl Fn(f32, f32) -> f32 + Copy + Sync) -> f32 {
-    fold(
-        x,
-        y,
-        0.0,
-        #[inline(always)]
-        |s, x, y| s + f(x, y),
-        |a, b| a + b,
-    )
+    let length = x.len().min(y.len());
+    let piece = |x: &[f32], y: &[f32]| Instructions::here().run(SumPiece(x, y, f));
+    tree(&x[..length], &y[..length], &piece, &|a, b| a + b)
+}
+
+/// The sum of a piece of [`sum_of`].
+struct SumPiece<'a, F>(&'a [f32], &'a [f32], F);
+
+impl<F: Fn(f32, f32) -> f32> WithSimd for SumPiece<'_, F> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> f32 {
+        let SumPiece(x, y, f) = self;
+        let mut lanes = [0.0; LANES];
+        let (x_chunks, x_rest) = x.as_chunks::<LANES>();
+        let (y_chunks, y_rest) = y.as_chunks::<LANES>();
+        for (x, y) in x_chunks.iter().zip(y_chunks) {
+            for l in 0..LANES {
+                lanes[l] += f(x[l], y[l]);
+            }
+        }
+        if !x_rest.is_empty() {
+            // A whole vector again: that takes less time than two numbers one by one.
+            let (x, y) = (padded(simd, x_rest), padded(simd, y_rest));
+            for l in 0..LANES {
+                let next = f(x[l], y[l]);
+                lanes[l] += if l < x_rest.len() { next } else { 0.0 };
+            }
+        }
+        let eight: [f32; 8] = from_fn(|l| lanes[l] + lanes[l + 8]);
+        let four: [f32; 4] = from_fn(|l| eight[l] + eight[l + 4]);
+        (four[0] + four[2]) + (four[1] + four[3])
+    }
+}
+
+/// Up to [`LANES`] numbers, and zeros behind them.
+#[inline(always)]
+fn padded<S: Simd>(simd: S, x: &[f32]) -> [f32; LANES] {
+    let mut out = [0.0; LANES];
+    let lanes = const { S::F32_LANES };
+    for (g, out) in out.chunks_exact_mut(lanes).enumerate() {
+        let numbers = simd.partial_load_f32s(x.get(g * lanes..).unwrap_or(&[]));
+        out.copy_from_slice(pulp::bytemuck::cast_slice(&[numbers]));
+    }
+    out
 }
 
 /// The sum of the squares of all elements.
@@ -341,6 +356,20 @@ mod tests {
         let expected = pool(1).install(all);
         for n in [2, 3, 8] {
             assert_eq!(pool(n).install(all), expected);
+        }
+    }
+
+    #[test]
+    fn sums_of_a_function_are_those_of_f64() {
+        for len in LENGTHS {
+            let (x, y) = (numbers(len), numbers(len + 1));
+            let y = &y[1..];
+            let exact: f64 = x.iter().zip(y).map(|(x, y)| f64::from(x * y + 1.0)).sum();
+            let sum = f64::from(sum_of(&x, y, |x, y| x * y + 1.0));
+            assert!(
+                (sum - exact).abs() <= 1e-5 * (1.0 + len as f64),
+                "{len}: {sum} {exact}"
+            );
         }
     }
 

@@ -1,22 +1,15 @@
 //! Categorical cross-entropy of each sample, from probabilities or from logits.
 
 use super::binary_crossentropy::{Prediction, clip, passes};
-use super::softmax::largest;
 use super::{Backward, Forward, Needs, Operation, pair};
 use crate::kernels::math::{exp, ln};
+use crate::kernels::rows::{self, PerRow};
 use crate::shape::Shape;
 
 /// `-sum_i t_i ln p_i` over the last axis, where probabilities are first divided by their sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CategoricalCrossentropy {
     pub(crate) prediction: Prediction,
-}
-
-/// `ln sum_i exp(z_i)` of a row.
-pub(crate) fn log_sum_exp(row: &[f32]) -> f32 {
-    let max = largest(row.iter().copied());
-    let sum: f32 = row.iter().map(|z| exp(z - max)).sum();
-    max + ln(sum)
 }
 
 impl Operation for CategoricalCrossentropy {
@@ -45,83 +38,152 @@ impl Operation for CategoricalCrossentropy {
 
     fn forward(&self, run: &Forward, output: &mut [f32], _scratch: &mut [f32]) {
         let classes = run.input_shape(1).last();
-        let rows = run.input(0).chunks_exact(classes);
-        let rows = rows.zip(run.input(1).chunks_exact(classes));
-        for (out, (t, p)) in output.iter_mut().zip(rows) {
-            let pairs = t.iter().zip(p);
-            *out = match self.prediction {
-                Prediction::Logits => {
-                    let total = log_sum_exp(p);
-                    pairs.map(|(t, z)| t * (total - z)).sum()
-                }
-                _ => {
-                    let sum: f32 = p.iter().sum();
-                    pairs.map(|(t, p)| -t * ln(clip(p / sum))).sum()
-                }
-            };
+        let x = [run.input(0), run.input(1)];
+        match self.prediction {
+            Prediction::Logits => rows::reduce(
+                x,
+                classes,
+                output,
+                #[inline(always)]
+                |block, costs| {
+                    let [t, z] = block.x;
+                    let mut numbers = PerRow::new();
+                    let totals = numbers.of(&block);
+                    rows::log_sum_exp(z, classes, totals);
+                    let below = |z, total| total - z;
+                    rows::costly_sums((z, t), classes, totals, costs, below, |below, t| t * below);
+                },
+            ),
+            _ => rows::reduce(
+                x,
+                classes,
+                output,
+                #[inline(always)]
+                |block, costs| {
+                    let [t, p] = block.x;
+                    let mut numbers = PerRow::new();
+                    let sums = numbers.of(&block);
+                    rows::sums(p, p, classes, sums, |p, _| p);
+                    let share = |p, sum| p / sum;
+                    rows::costly_sums((p, t), classes, sums, costs, share, cost);
+                },
+            ),
         }
     }
 
     fn backward(&self, input: usize, run: &Backward, gradient: &mut [f32], _: &mut [f32]) {
         let classes = run.input_shape(1).last();
-        let rows = run.input(0).chunks_exact(classes);
-        let rows = rows
-            .zip(run.input(1).chunks_exact(classes))
-            .zip(run.gradient());
-        for (out, ((t, p), dy)) in gradient.chunks_exact_mut(classes).zip(rows) {
-            if input == 0 {
-                self.target_row(p, *dy, out);
-            } else {
-                self.prediction_row(t, p, *dy, out);
-            }
+        let x = [run.input(0), run.input(1)];
+        let dy = run.gradient();
+        match (input, self.prediction) {
+            (0, Prediction::Logits) => rows::map(
+                x,
+                classes,
+                gradient,
+                #[inline(always)]
+                |block, dt| {
+                    let [_, z] = block.x;
+                    let mut numbers = PerRow::new();
+                    let totals = numbers.of(&block);
+                    rows::log_sum_exp(z, classes, totals);
+                    rows::with_row(z, classes, totals, dt, |z, total| total - z);
+                    rows::with_row_in_place(dt, classes, block.part(dy), |dt, dy| dy * dt);
+                },
+            ),
+            (0, _) => rows::map(
+                x,
+                classes,
+                gradient,
+                #[inline(always)]
+                |block, dt| {
+                    let [_, p] = block.x;
+                    let mut numbers = PerRow::new();
+                    let sums = numbers.of(&block);
+                    rows::sums(p, p, classes, sums, |p, _| p);
+                    rows::with_row(p, classes, sums, dt, |p, sum| p / sum);
+                    rows::each_alone(
+                        dt,
+                        #[inline(always)]
+                        |p| -ln(clip(p)),
+                    );
+                    rows::with_row_in_place(dt, classes, block.part(dy), |dt, dy| dy * dt);
+                },
+            ),
+            (_, Prediction::Logits) => rows::map(
+                x,
+                classes,
+                gradient,
+                #[inline(always)]
+                |block, dz| {
+                    let [t, z] = block.x;
+                    let mut numbers = PerRow::new();
+                    let of_row = numbers.of(&block);
+                    rows::log_sum_exp(z, classes, of_row);
+                    rows::with_row(z, classes, of_row, dz, |z, total| z - total);
+                    rows::each_alone(dz, exp);
+                    rows::sums(t, t, classes, of_row, |t, _| t);
+                    rows::with_row_in_place(dz, classes, of_row, |p, weight| p * weight);
+                    rows::each(dz, t, |p, t| p - t);
+                    rows::with_row_in_place(dz, classes, block.part(dy), |dz, dy| dy * dz);
+                },
+            ),
+            (_, Prediction::Activated) => rows::map(
+                x,
+                classes,
+                gradient,
+                #[inline(always)]
+                |block, dz| {
+                    let [t, p] = block.x;
+                    let counted = |t, p| if passes(p) { t } else { 0.0 };
+                    let mut numbers = PerRow::new();
+                    let weights = numbers.of(&block);
+                    rows::sums(t, p, classes, weights, counted);
+                    rows::with_row(p, classes, weights, dz, |p, weight| p * weight);
+                    for ((dz, t), p) in dz.iter_mut().zip(t).zip(p) {
+                        *dz -= counted(*t, *p);
+                    }
+                    rows::with_row_in_place(dz, classes, block.part(dy), |dz, dy| dy * dz);
+                },
+            ),
+            (_, Prediction::Probabilities) => rows::map(
+                x,
+                classes,
+                gradient,
+                #[inline(always)]
+                |block, dp| {
+                    let [t, p] = block.x;
+                    for (((dp, t), p), dy) in dp
+                        .chunks_exact_mut(classes)
+                        .zip(t.chunks_exact(classes))
+                        .zip(p.chunks_exact(classes))
+                        .zip(block.part(dy))
+                    {
+                        probabilities_row(t, p, *dy, dp);
+                    }
+                },
+            ),
         }
     }
 }
 
-impl CategoricalCrossentropy {
-    /// The gradient of one row of predictions.
-    fn prediction_row(&self, t: &[f32], p: &[f32], dy: f32, out: &mut [f32]) {
-        let triples = || t.iter().zip(p);
-        match self.prediction {
-            Prediction::Logits => {
-                let total = log_sum_exp(p);
-                let weight: f32 = t.iter().sum();
-                for (out, (t, z)) in out.iter_mut().zip(triples()) {
-                    *out = dy * (exp(z - total) * weight - t);
-                }
-            }
-            Prediction::Activated => {
-                let counted = triples().filter(|(_, p)| passes(**p));
-                let weight: f32 = counted.map(|(t, _)| t).sum();
-                for (out, (t, p)) in out.iter_mut().zip(triples()) {
-                    let target = if passes(*p) { *t } else { 0.0 };
-                    *out = dy * (p * weight - target);
-                }
-            }
-            Prediction::Probabilities => {
-                let sum: f32 = p.iter().sum();
-                let counted = triples().filter(|(_, p)| passes(**p / sum));
-                let weight: f32 = counted.map(|(t, _)| t).sum();
-                for (out, (t, p)) in out.iter_mut().zip(triples()) {
-                    let own = if passes(p / sum) { t / p } else { 0.0 };
-                    *out = dy * (weight / sum - own);
-                }
-            }
-        }
-    }
+/// What a share `p` of the probabilities costs.
+#[inline(always)]
+fn cost(p: f32, t: f32) -> f32 {
+    -t * ln(clip(p))
+}
 
-    /// The gradient of one row of targets.
-    fn target_row(&self, p: &[f32], dy: f32, out: &mut [f32]) {
-        let total = match self.prediction {
-            Prediction::Logits => log_sum_exp(p),
-            _ => p.iter().sum(),
-        };
-        for (out, p) in out.iter_mut().zip(p) {
-            *out = dy
-                * match self.prediction {
-                    Prediction::Logits => total - p,
-                    _ => -ln(clip(p / total)),
-                };
-        }
+/// The gradient of one row of probabilities, which are divided by their sum.
+#[inline(always)]
+fn probabilities_row(t: &[f32], p: &[f32], dy: f32, dp: &mut [f32]) {
+    let mut sums = [0.0];
+    rows::sums(p, p, p.len(), &mut sums, |p, _| p);
+    let [sum] = sums;
+    let mut weights = [0.0];
+    let counted = |t, p| if passes(p / sum) { t } else { 0.0 };
+    rows::sums(t, p, p.len(), &mut weights, counted);
+    let share = weights[0] / sum;
+    for ((dp, t), p) in dp.iter_mut().zip(t).zip(p) {
+        let own = if passes(p / sum) { t / p } else { 0.0 };
+        *dp = dy * (share - own);
     }
 }

@@ -3,7 +3,9 @@
 use rand::Rng as _;
 
 use super::{Backward, Forward, Operation};
-use crate::random::{Purpose, stream_hashed};
+use crate::kernels::parallel::chunks1;
+use crate::kernels::simd::dispatch;
+use crate::random::{Purpose, Rng, stream_hashed};
 use crate::shape::Shape;
 
 /// What is drawn.
@@ -24,6 +26,33 @@ pub(crate) struct Random {
     pub(crate) path: u64,
 }
 
+/// The numbers that are drawn at a time.
+const DRAWN: usize = 256;
+
+/// Number `i` of the mask is made of word `i` of the stream, which a thread can begin anywhere.
+fn dropout(stream: impl Fn() -> Rng + Sync, rate: f32, mask: &mut [f32]) {
+    let scale = 1.0 / (1.0 - rate);
+    let threshold = (f64::from(rate) * 4_294_967_296.0) as u32;
+    chunks1(mask, |offset, mask| {
+        let mut rng = stream();
+        rng.set_word_pos(offset as u128);
+        let mut words = [[0_u8; 4]; DRAWN];
+        for mask in mask.chunks_mut(DRAWN) {
+            let words = &mut words[..mask.len()];
+            rng.fill_bytes(words.as_flattened_mut());
+            dispatch(
+                #[inline(always)]
+                || {
+                    for (value, word) in mask.iter_mut().zip(&*words) {
+                        let kept = u32::from_le_bytes(*word) >= threshold;
+                        *value = if kept { scale } else { 0.0 };
+                    }
+                },
+            );
+        }
+    });
+}
+
 impl Operation for Random {
     fn name(&self) -> &str {
         "random"
@@ -40,18 +69,69 @@ impl Operation for Random {
     fn forward(&self, run: &Forward, output: &mut [f32], _scratch: &mut [f32]) {
         let draw = run.draw();
         let seed = self.seed.unwrap_or(draw.seed);
-        let mut rng = stream_hashed(seed, Purpose::Dropout, self.path, draw.step);
+        let stream = || stream_hashed(seed, Purpose::Dropout, self.path, draw.step);
         match self.distribution {
-            Distribution::Dropout { rate } => {
-                let scale = 1.0 / (1.0 - rate);
-                let threshold = (f64::from(rate) * 4_294_967_296.0) as u64;
-                for value in output {
-                    let kept = u64::from(rng.next_u32()) >= threshold;
-                    *value = if kept { scale } else { 0.0 };
-                }
-            }
+            Distribution::Dropout { rate } => dropout(stream, rate, output),
         }
     }
 
     fn backward(&self, _input: usize, _run: &Backward, _gradient: &mut [f32], _: &mut [f32]) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::parallel::{GRAIN, PIECE};
+
+    /// The mask as its definition says it.
+    fn plain(mut rng: Rng, rate: f32, count: usize) -> Vec<f32> {
+        let kept = |word: u32| f64::from(word) >= (f64::from(rate) * 4_294_967_296.0).floor();
+        let mut value = || {
+            if kept(rng.next_u32()) {
+                1.0 / (1.0 - rate)
+            } else {
+                0.0
+            }
+        };
+        (0..count).map(|_| value()).collect()
+    }
+
+    #[test]
+    fn a_mask_is_that_of_the_stream_however_it_is_split() {
+        let stream = || stream_hashed(7, Purpose::Dropout, 3, 11);
+        for count in [
+            0,
+            1,
+            7,
+            255,
+            256,
+            257,
+            1000,
+            GRAIN,
+            GRAIN + 1,
+            GRAIN + 3 * PIECE + 5,
+        ] {
+            for rate in [0.0, 0.25, 0.5, 0.999_999_94] {
+                let mut mask = vec![f32::NAN; count];
+                dropout(stream, rate, &mut mask);
+                assert!(
+                    mask == plain(stream(), rate, count),
+                    "{count} numbers, rate {rate}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_mask_keeps_its_mean() {
+        let stream = || stream_hashed(1, Purpose::Dropout, 2, 3);
+        let mut mask = vec![0.0; 100_000];
+        dropout(stream, 0.3, &mut mask);
+        let dropped = mask.iter().filter(|v| **v == 0.0).count() as f64 / 1e5;
+        // Five standard deviations of a fair draw.
+        assert!(
+            (dropped - 0.3).abs() < 5.0 * (0.21_f64 / 1e5).sqrt(),
+            "{dropped}"
+        );
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::{Backward, Forward, Needs, Operation, only};
 use crate::kernels::math::exp;
-use crate::kernels::simd::dispatch;
+use crate::kernels::rows::{self, PerRow};
 use crate::shape::Shape;
 
 /// `exp(x_i - max) / sum_j exp(x_j - max)` along an axis.
@@ -31,17 +31,43 @@ pub(crate) fn largest(values: impl Iterator<Item = f32>) -> f32 {
     )
 }
 
-/// Softmax of a row of neighbours.
-#[inline(always)]
-pub(crate) fn softmax_row(x: &[f32], y: &mut [f32]) {
-    let max = largest(x.iter().copied());
-    for (y, x) in y.iter_mut().zip(x) {
-        *y = exp(*x - max);
-    }
-    let sum: f32 = y.iter().sum();
-    for y in y.iter_mut() {
-        *y /= sum;
-    }
+/// Softmax of rows of neighbours.
+fn of_rows(x: &[f32], length: usize, y: &mut [f32]) {
+    rows::map(
+        [x],
+        length,
+        y,
+        #[inline(always)]
+        |block, y| {
+            let mut numbers = PerRow::new();
+            let of_row = numbers.of(&block);
+            // A NaN that the maximum leaves out makes the sum NaN.
+            rows::maxima(block.x[0], length, of_row);
+            rows::with_row(block.x[0], length, of_row, y, |x, max| x - max);
+            rows::each_alone(y, exp);
+            rows::sums(y, y, length, of_row, |y, _| y);
+            of_row.iter_mut().for_each(|sum| *sum = 1.0 / *sum);
+            rows::with_row_in_place(y, length, of_row, |y, inverse| y * inverse);
+        },
+    );
+}
+
+/// `dx = y (dy - sum(y dy))` of rows of neighbours.
+fn gradient_of_rows(y: &[f32], dy: &[f32], length: usize, dx: &mut [f32]) {
+    rows::map(
+        [y, dy],
+        length,
+        dx,
+        #[inline(always)]
+        |block, dx| {
+            let [y, dy] = block.x;
+            let mut numbers = PerRow::new();
+            let dots = numbers.of(&block);
+            rows::sums(y, dy, length, dots, |y, dy| y * dy);
+            rows::with_row(dy, length, dots, dx, |dy, dot| dy - dot);
+            rows::each(dx, y, |difference, y| difference * y);
+        },
+    );
 }
 
 impl Operation for Softmax {
@@ -67,12 +93,7 @@ impl Operation for Softmax {
     fn forward(&self, run: &Forward, output: &mut [f32], _scratch: &mut [f32]) {
         let (x, shape) = (run.input(0), run.shape());
         if self.axis + 1 == shape.rank() {
-            let length = shape.last().max(1);
-            return dispatch(|| {
-                for (y, x) in output.chunks_exact_mut(length).zip(x.chunks_exact(length)) {
-                    softmax_row(x, y);
-                }
-            });
+            return of_rows(x, shape.last(), output);
         }
         lanes(shape, self.axis, |first, step, length| {
             let at = |i: usize| first + i * step;
@@ -94,8 +115,11 @@ impl Operation for Softmax {
         if self.passes_gradient {
             return gradient.copy_from_slice(dy);
         }
-        let y = run.output();
-        lanes(run.shape(), self.axis, |first, step, length| {
+        let (y, shape) = (run.output(), run.shape());
+        if self.axis + 1 == shape.rank() {
+            return gradient_of_rows(y, dy, shape.last(), gradient);
+        }
+        lanes(shape, self.axis, |first, step, length| {
             let at = |i: usize| first + i * step;
             let dot: f32 = (0..length).map(|i| dy[at(i)] * y[at(i)]).sum();
             for i in 0..length {

@@ -1,9 +1,9 @@
 //! Categorical cross-entropy of class ids.
 
 use super::binary_crossentropy::{Prediction, clip, passes};
-use super::categorical_crossentropy::log_sum_exp;
 use super::{Backward, Forward, Needs, Operation, pair};
 use crate::kernels::math::{exp, ln};
+use crate::kernels::rows::{self, PerRow};
 use crate::shape::Shape;
 
 /// `-ln p[id]` over the last axis, where probabilities are first divided by their sum.
@@ -37,23 +37,22 @@ impl SparseCategoricalCrossentropy {
         }
     }
 
-    /// The gradient of one row of predictions for a class.
-    fn row(&self, class: usize, p: &[f32], dy: f32, out: &mut [f32]) {
-        let one = |i: usize| f32::from(u8::from(i == class));
+    /// The gradient of one row of predictions, given the class, and what of the row was made
+    /// for all classes alike: the probabilities of logits, or the sum of probabilities.
+    #[inline(always)]
+    fn row(&self, class: usize, p: &[f32], sum: f32, dy: f32, out: &mut [f32]) {
         match self.prediction {
             Prediction::Logits => {
-                let total = log_sum_exp(p);
-                for (i, (out, z)) in out.iter_mut().zip(p).enumerate() {
-                    *out = dy * (exp(z - total) - one(i));
-                }
+                out[class] -= 1.0;
+                out.iter_mut().for_each(|out| *out *= dy);
             }
             Prediction::Activated if passes(p[class]) => {
-                for (i, (out, p)) in out.iter_mut().zip(p).enumerate() {
-                    *out = dy * (p - one(i));
+                for (out, p) in out.iter_mut().zip(p) {
+                    *out = dy * p;
                 }
+                out[class] = dy * (p[class] - 1.0);
             }
-            Prediction::Probabilities if passes(p[class] / p.iter().sum::<f32>()) => {
-                let sum: f32 = p.iter().sum();
+            Prediction::Probabilities if passes(p[class] / sum) => {
                 out.fill(dy / sum);
                 out[class] -= dy / p[class];
             }
@@ -95,30 +94,74 @@ impl Operation for SparseCategoricalCrossentropy {
 
     fn forward(&self, run: &Forward, output: &mut [f32], _scratch: &mut [f32]) {
         let classes = run.input_shape(1).last().max(1);
-        let rows = run.input(1).chunks_exact(classes).zip(run.input(0));
-        for (out, (p, id)) in output.iter_mut().zip(rows) {
-            *out = match (self.class(*id, classes), self.prediction) {
-                (Class::Ignored, _) => 0.0,
-                (Class::Missing, _) => f32::NAN,
-                (Class::Id(class), Prediction::Logits) => log_sum_exp(p) - p[class],
-                (Class::Id(class), _) => -ln(clip(p[class] / p.iter().sum::<f32>())),
-            };
-        }
+        let ids = run.input(0);
+        rows::reduce(
+            [run.input(1)],
+            classes,
+            output,
+            #[inline(always)]
+            |block, costs| {
+                let [p] = block.x;
+                let logits = self.prediction == Prediction::Logits;
+                match logits {
+                    true => rows::log_sum_exp(p, classes, costs),
+                    false => rows::sums(p, p, classes, costs, |p, _| p),
+                }
+                let ids = block.part(ids);
+                for ((cost, p), id) in costs.iter_mut().zip(p.chunks_exact(classes)).zip(ids) {
+                    *cost = match self.class(*id, classes) {
+                        Class::Id(class) if logits => *cost - p[class],
+                        Class::Id(class) => p[class] / *cost,
+                        _ => f32::NAN,
+                    };
+                }
+                if !logits {
+                    costs.iter_mut().for_each(
+                        #[inline(always)]
+                        |p| *p = -ln(clip(*p)),
+                    );
+                }
+                if self.ignore_class.is_some() {
+                    let ignored = |id: f32| matches!(self.class(id, classes), Class::Ignored);
+                    for (cost, _) in costs.iter_mut().zip(ids).filter(|(_, id)| ignored(**id)) {
+                        *cost = 0.0;
+                    }
+                }
+            },
+        );
     }
 
     fn backward(&self, _input: usize, run: &Backward, gradient: &mut [f32], _: &mut [f32]) {
         let classes = run.input_shape(1).last().max(1);
-        let rows = run
-            .input(1)
-            .chunks_exact(classes)
-            .zip(run.input(0))
-            .zip(run.gradient());
-        for (out, ((p, id), dy)) in gradient.chunks_exact_mut(classes).zip(rows) {
-            match self.class(*id, classes) {
-                Class::Ignored => out.fill(0.0),
-                Class::Missing => out.fill(f32::NAN),
-                Class::Id(class) => self.row(class, p, *dy, out),
-            }
-        }
+        let (ids, dy) = (run.input(0), run.gradient());
+        rows::map(
+            [run.input(1)],
+            classes,
+            gradient,
+            #[inline(always)]
+            |block, out| {
+                let [p] = block.x;
+                let mut numbers = PerRow::new();
+                let of_row = numbers.of(&block);
+                match self.prediction {
+                    Prediction::Logits => {
+                        rows::log_sum_exp(p, classes, of_row);
+                        rows::with_row(p, classes, of_row, out, |z, total| z - total);
+                        rows::each_alone(out, exp);
+                    }
+                    Prediction::Probabilities => rows::sums(p, p, classes, of_row, |p, _| p),
+                    Prediction::Activated => {}
+                }
+                let given = block.part(ids).iter().zip(block.part(dy)).zip(of_row);
+                let rows = out.chunks_exact_mut(classes).zip(p.chunks_exact(classes));
+                for ((out, p), ((id, dy), sum)) in rows.zip(given) {
+                    match self.class(*id, classes) {
+                        Class::Ignored => out.fill(0.0),
+                        Class::Missing => out.fill(f32::NAN),
+                        Class::Id(class) => self.row(class, p, *sum, *dy, out),
+                    }
+                }
+            },
+        );
     }
 }

@@ -54,9 +54,9 @@ impl Activation for Gelu {
     fn call(&self, x: &Value) -> Value {
         if self.approximate {
             let inner = (x + x * x.square() * 0.044_715) * (2.0 / std::f32::consts::PI).sqrt();
-            x * (inner.tanh() + 1.0) * 0.5
+            x * ((inner.tanh() + 1.0) * 0.5)
         } else {
-            x * ((x * std::f32::consts::FRAC_1_SQRT_2).erf() + 1.0) * 0.5
+            x * (((x * std::f32::consts::FRAC_1_SQRT_2).erf() + 1.0) * 0.5)
         }
     }
 

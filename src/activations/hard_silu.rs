@@ -27,6 +27,6 @@ impl Activation for HardSilu {
     }
 
     fn call(&self, x: &Value) -> Value {
-        x * relu6(&(x + 3.0)) * (1.0 / 6.0)
+        x * (relu6(&(x + 3.0)) * (1.0 / 6.0))
     }
 }

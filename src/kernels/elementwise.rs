@@ -167,23 +167,29 @@ mod tests {
 
     #[test]
     fn every_loop_meets_every_element_once() {
-        for len in LENGTHS {
-            let (a, b, c) = (numbers(len, 1), numbers(len, 2), numbers(len, 3));
-            let mut out = vec![0.0; len];
-            map(&a, &mut out, |a| a + 1.0);
-            assert!(out.iter().zip(&a).all(|(o, a)| *o == a + 1.0));
-            zip(&a, &b, &mut out, |a, b| a - b);
+        for (len, shift) in LENGTHS
+            .into_iter()
+            .flat_map(|len| [(len, 0), (len, 1), (len, 3)])
+        {
+            // Slices that start on a vector's boundary, and between.
+            let all = [1, 2, 3].map(|seed| numbers(len + shift, seed));
+            let [a, b, c] = all.each_ref().map(|all| &all[shift..]);
+            let mut out = vec![0.0; len + shift];
+            let out = &mut out[shift..];
+            map(a, out, |a| a + 1.0);
+            assert!(out.iter().zip(a).all(|(o, a)| *o == a + 1.0));
+            zip(a, b, out, |a, b| a - b);
             assert!((0..len).all(|i| out[i] == a[i] - b[i]));
-            zip3(&a, &b, &c, &mut out, |a, b, c| a * b - c);
+            zip3(a, b, c, out, |a, b, c| a * b - c);
             assert!((0..len).all(|i| out[i] == a[i] * b[i] - c[i]));
-            out.copy_from_slice(&a);
-            map_in_place(&mut out, |a| 2.0 * a);
+            out.copy_from_slice(a);
+            map_in_place(out, |a| 2.0 * a);
             assert!((0..len).all(|i| out[i] == 2.0 * a[i]));
-            out.copy_from_slice(&a);
-            zip_in_place(&mut out, &b, |a, b| a.max(b));
+            out.copy_from_slice(a);
+            zip_in_place(out, b, |a, b| a.max(b));
             assert!((0..len).all(|i| out[i] == a[i].max(b[i])));
-            out.copy_from_slice(&a);
-            add_assign(&mut out, &b);
+            out.copy_from_slice(a);
+            add_assign(out, b);
             assert!((0..len).all(|i| out[i] == a[i] + b[i]));
         }
     }

@@ -5,8 +5,8 @@
 //! them into vector code, and every instruction set gives the same bits. A scalar call outside
 //! `dispatch` gives the same bits too, but is slow where the target lacks FMA.
 //!
-//! The polynomials are minimax fits of ours (Remez, 160 bits); the largest error against `f64`
-//! stands at each function and is checked by the tests.
+//! The polynomials are minimax fits of ours (Remez, 160 bits). At each function stands a bound of
+//! its error over every `f32`, and the largest error there is; `every_f32.rs` measures them all.
 
 use std::f32::consts::LOG2_E;
 
@@ -76,7 +76,7 @@ fn scale(x: f32, n: i32) -> f32 {
     x * power_of_two(half) * power_of_two(n.wrapping_sub(half))
 }
 
-/// `e^x`, to 1 ulp.
+/// `e^x`, to 1 ulp (0.988).
 #[inline(always)]
 pub(crate) fn exp(x: f32) -> f32 {
     // Beyond these the result is infinite, or rounds to zero.
@@ -84,7 +84,7 @@ pub(crate) fn exp(x: f32) -> f32 {
     scale(1.0 + q, n)
 }
 
-/// `e^x - 1`, to 1.5 ulp, also near zero.
+/// `e^x - 1`, to 1.5 ulp (1.440), also near zero.
 #[inline(always)]
 pub(crate) fn exp_m1(x: f32) -> f32 {
     // Below -20 the result rounds to -1.
@@ -129,7 +129,7 @@ fn ln_edges(x: f32, result: f32) -> f32 {
     if x < f32::INFINITY { result } else { x }
 }
 
-/// The natural logarithm, to 1.5 ulp.
+/// The natural logarithm, to 1 ulp (0.938).
 #[inline(always)]
 pub(crate) fn ln(x: f32) -> f32 {
     let subnormal = x < f32::MIN_POSITIVE;
@@ -145,7 +145,7 @@ pub(crate) fn ln_of_normal(x: f32) -> f32 {
     if x < f32::INFINITY { result } else { x }
 }
 
-/// `ln(1 + x)`, to 1.5 ulp, also near zero.
+/// `ln(1 + x)`, to 1 ulp (0.938), also near zero.
 #[inline(always)]
 pub(crate) fn ln_1p(x: f32) -> f32 {
     let u = 1.0 + x;
@@ -158,7 +158,7 @@ pub(crate) fn ln_1p(x: f32) -> f32 {
     ln_edges(u, ln_normal(u, 0.0, lost / u)).copysign(x)
 }
 
-/// The hyperbolic tangent, to 1.5 ulp.
+/// The hyperbolic tangent, to 1.5 ulp (1.331).
 #[inline(always)]
 pub(crate) fn tanh(x: f32) -> f32 {
     let a = x.abs();
@@ -178,7 +178,7 @@ pub(crate) fn tanh(x: f32) -> f32 {
     (if a < 0.625 { near } else { far }).copysign(x)
 }
 
-/// `1 / (1 + e^-x)`, to 1.5 ulp, subnormal results included.
+/// `1 / (1 + e^-x)`, to 1 ulp (0.986), subnormal results included.
 #[inline(always)]
 pub(crate) fn sigmoid(x: f32) -> f32 {
     // e = e^-|x| and what rounding took from it: (1 + q) 2^n is e exactly.
@@ -197,13 +197,13 @@ pub(crate) fn sigmoid(x: f32) -> f32 {
     f32::mul_add(rest, inverse, quotient)
 }
 
-/// `ln(1 + e^x)`, to 2 ulp.
+/// `ln(1 + e^x)`, to 2 ulp (1.735).
 #[inline(always)]
 pub(crate) fn softplus(x: f32) -> f32 {
     at_least(x, 0.0) + ln_1p(exp(-x.abs()))
 }
 
-/// The error function, to 1.5 ulp.
+/// The error function, to 1.5 ulp (1.227).
 #[inline(always)]
 pub(crate) fn erf(x: f32) -> f32 {
     let a = x.abs();

@@ -309,8 +309,12 @@ mod tests {
 
     #[test]
     fn sums_are_those_of_f64() {
-        for len in LENGTHS {
-            let x = numbers(len);
+        for (len, shift) in LENGTHS
+            .into_iter()
+            .flat_map(|len| [(len, 0), (len, 1), (len, 5)])
+        {
+            // Slices that start on a vector's boundary, and between.
+            let x = &numbers(len + shift)[shift..];
             let close = |got: f32, exact: f64| {
                 let bound = 1e-6 * (len as f64).sqrt().max(1.0) + 3e-7 * exact.abs();
                 assert!(
@@ -318,9 +322,9 @@ mod tests {
                     "{len}: {got} {exact}"
                 );
             };
-            close(sum(&x), x.iter().map(|v| f64::from(*v)).sum());
+            close(sum(x), x.iter().map(|v| f64::from(*v)).sum());
             close(
-                sum_of_squares(&x),
+                sum_of_squares(x),
                 x.iter().map(|v| f64::from(*v).powi(2)).sum(),
             );
         }
@@ -336,6 +340,10 @@ mod tests {
         let mut x = [0.0; 16];
         (x[0], x[4], x[2], x[6]) = (1e8, 1.0, 0.0, -1e8);
         assert_eq!(sum(&x), 0.0);
+        // What follows the last sixteen is added on its own: 1e8 and -1e8 meet there.
+        let mut x = [0.0; 19];
+        (x[0], x[16], x[18]) = (1.0, 1e8, -1e8);
+        assert_eq!(sum(&x), 1.0);
     }
 
     #[test]

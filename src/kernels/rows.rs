@@ -39,7 +39,6 @@ impl PerRow {
 /// Up to [`ROWS`] rows of `N` matrices.
 pub(crate) struct Block<'a, const N: usize> {
     pub(crate) x: [&'a [f32]; N],
-    pub(crate) length: usize,
     /// The number of the first row.
     pub(crate) first: usize,
     pub(crate) count: usize,
@@ -79,7 +78,6 @@ pub(crate) fn map<const N: usize>(
                     let from = offset + i * block;
                     let block = Block {
                         x: x.map(|x| &x[from..][..out.len()]),
-                        length,
                         first: from / length,
                         count: out.len() / length,
                     };
@@ -113,7 +111,6 @@ pub(crate) fn reduce<const N: usize>(
                     let first = first + i * block;
                     let block = Block {
                         x: x.map(|x| &x[first * length..][..out.len() * length]),
-                        length,
                         first,
                         count: out.len(),
                     };
@@ -300,5 +297,132 @@ pub(crate) fn each_alone(x: &mut [f32], f: impl Fn(f32) -> f32) {
     }
     for (x, lane) in rest.iter_mut().zip(lanes) {
         *x = lane;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LENGTHS: [usize; 17] = [
+        1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 64, 100, 1023, 1024, 1025, 3000,
+    ];
+    const COUNTS: [usize; 8] = [0, 1, 2, 17, 63, 64, 65, 130];
+
+    /// Numbers between -4 and 4.
+    fn numbers(len: usize, seed: u32) -> Vec<f32> {
+        (0..len as u32)
+            .map(|i| (i.wrapping_add(seed).wrapping_mul(2_654_435_761) >> 16) as f32 / 8192.0 - 4.0)
+            .collect()
+    }
+
+    /// Calls `f(x, y, rows, length)` for many shapes, with slices that start between vectors.
+    fn shapes(f: impl Fn(&[f32], &[f32], usize, usize)) {
+        for length in LENGTHS {
+            for count in COUNTS {
+                let x = numbers(count * length + 3, 1);
+                let y = numbers(count * length + 1, 2);
+                f(&x[3..], &y[1..], count, length);
+            }
+        }
+        // Enough to be split.
+        let (x, y) = (numbers(GRAIN + 31, 1), numbers(GRAIN + 31, 2));
+        for length in [1, 10, 1000] {
+            let count = x.len() / length;
+            f(&x[..count * length], &y[..count * length], count, length);
+        }
+    }
+
+    fn close(got: f32, exact: f64, terms: usize) -> bool {
+        (f64::from(got) - exact).abs() <= 1e-6 * (terms as f64 + exact.abs())
+    }
+
+    #[test]
+    fn every_row_meets_the_formula_once_with_its_number() {
+        shapes(|x, y, count, length| {
+            let of_row = numbers(count, 9);
+            let mut out = vec![f32::NAN; x.len()];
+            map([x, y], length, &mut out, |block, out| {
+                let [x, y] = block.x;
+                with_row(x, length, block.part(&of_row), out, |x, v| x + v);
+                each(out, y, |x, y| x * y);
+                with_row_in_place(out, length, block.part(&of_row), |x, v| x - v);
+                each_alone(out, |x| 2.0 * x);
+            });
+            for (i, out) in out.iter().enumerate() {
+                let v = of_row[i / length];
+                assert_eq!(
+                    *out,
+                    2.0 * ((x[i] + v) * y[i] - v),
+                    "{count} x {length}: {i}"
+                );
+            }
+        });
+    }
+
+    #[test]
+    fn rows_are_folded_as_by_a_plain_loop() {
+        shapes(|x, y, count, length| {
+            let mut out = vec![[f32::NAN; 4]; count];
+            let folds: [fn(Block<2>, usize, &mut [f32]); 4] = [
+                |b, length, out| maxima(b.x[0], length, out),
+                |b, length, out| sums(b.x[0], b.x[1], length, out, |x, y| x * y),
+                |b, length, out| log_sum_exp(b.x[0], length, out),
+                |b, length, out| {
+                    let mut numbers = PerRow::new();
+                    let first = numbers.of(&b);
+                    maxima(b.x[0], length, first);
+                    let (x, y) = (b.x[0], b.x[1]);
+                    costly_sums((x, y), length, first, out, |x, v| x - v, |d, y| d * y);
+                },
+            ];
+            for (i, fold) in folds.iter().enumerate() {
+                let mut column = vec![f32::NAN; count];
+                reduce([x, y], length, &mut column, |block, out| {
+                    fold(block, length, out)
+                });
+                out.iter_mut()
+                    .zip(column)
+                    .for_each(|(out, value)| out[i] = value);
+            }
+            for (row, out) in out.iter().enumerate() {
+                let (x, y) = (&x[row * length..][..length], &y[row * length..][..length]);
+                let max = x.iter().fold(f32::NEG_INFINITY, |m, x| m.max(*x));
+                assert_eq!(out[0], max);
+                let pairs = || x.iter().zip(y).map(|(x, y)| (f64::from(*x), f64::from(*y)));
+                let dot: f64 = pairs().map(|(x, y)| x * y).sum();
+                assert!(close(out[1], dot, 16 * length), "{count} x {length}: {row}");
+                let total = libm::log(pairs().map(|(x, _)| libm::exp(x)).sum());
+                assert!(close(out[2], total, 4), "{count} x {length}: {row}");
+                let max = f64::from(max);
+                let shifted: f64 = pairs().map(|(x, y)| (x - max) * y).sum();
+                assert!(
+                    close(out[3], shifted, 32 * length),
+                    "{count} x {length}: {row}"
+                );
+            }
+        });
+    }
+
+    #[test]
+    fn a_row_gives_the_same_bits_alone_and_among_others() {
+        for length in LENGTHS {
+            let x = numbers(70 * length, 5);
+            let mut all = vec![0.0; 70];
+            let formula = |block: Block<1>, out: &mut [f32]| log_sum_exp(block.x[0], length, out);
+            reduce([&x], length, &mut all, formula);
+            for (row, want) in all.iter().enumerate() {
+                let mut alone = [0.0];
+                reduce([&x[row * length..][..length]], length, &mut alone, formula);
+                assert_eq!(alone[0].to_bits(), want.to_bits());
+            }
+        }
+    }
+
+    #[test]
+    fn no_rows_and_rows_of_nothing_are_left_alone() {
+        map([&[]], 0, &mut [], |_, _| unreachable!());
+        map([&[]], 5, &mut [], |_, _| unreachable!());
+        reduce([&[]], 0, &mut [1.0], |_, _| unreachable!());
     }
 }

@@ -3,6 +3,7 @@
 use super::binary_crossentropy::{Prediction, clip, passes};
 use super::{Backward, Forward, Needs, Operation, pair};
 use crate::kernels::math::{exp, ln};
+use crate::kernels::reduce::all_finite;
 use crate::kernels::rows::{self, PerRow};
 use crate::shape::Shape;
 
@@ -111,6 +112,8 @@ impl Operation for SparseCategoricalCrossentropy {
                 for ((cost, p), id) in costs.iter_mut().zip(p.chunks_exact(classes)).zip(ids) {
                     *cost = match self.class(*id, classes) {
                         Class::Id(class) if logits => *cost - p[class],
+                        // Beside an infinite number no other one is a probability.
+                        Class::Id(_) if !cost.is_finite() && !all_finite(p) => f32::NAN,
                         Class::Id(class) => p[class] / *cost,
                         _ => f32::NAN,
                     };

@@ -17,11 +17,14 @@ impl Sparsemax {
     /// How many values are in the support of a row, and its threshold.
     fn threshold(self, row: &[f32], sorted: &mut [f32]) -> (usize, f32) {
         sorted.copy_from_slice(row);
-        sorted.sort_unstable_by(|a, b| b.total_cmp(a));
+        // NaN comes last, and is never in the support.
+        let nan_last = |a: &f32, b: &f32| a.is_nan().cmp(&b.is_nan());
+        sorted.sort_unstable_by(|a, b| nan_last(a, b).then_with(|| b.total_cmp(a)));
         let (mut sum, mut sums, mut support) = (0.0, 0.0, 0);
         for (j, z) in sorted.iter().enumerate() {
             let next = sum + z;
-            if 1.0 + (j + 1) as f32 * z <= next {
+            let supported = 1.0 + (j + 1) as f32 * z > next;
+            if !supported {
                 break;
             }
             sum = next;
@@ -29,7 +32,8 @@ impl Sparsemax {
             support = j + 1;
         }
         let total = if self.exact { sum } else { sums };
-        (support, (total - 1.0) / support.max(1) as f32)
+        // Where an infinity leaves no support, tau is -inf, as Keras has it.
+        (support, (total - 1.0) / support as f32)
     }
 
     /// The slope of `tau` in the value at a place: how many of the sums hold it.
@@ -76,7 +80,8 @@ impl Operation for Sparsemax {
         for (y, x) in output.chunks_exact_mut(length).zip(rows) {
             let (_, tau) = self.threshold(x, scratch);
             for (y, x) in y.iter_mut().zip(x) {
-                *y = (x - tau).max(0.0);
+                let above = x - tau;
+                *y = if above < 0.0 { 0.0 } else { above };
             }
         }
     }

@@ -35,29 +35,54 @@ fn main() -> horn::Result<()> {
         );
     }
     println!("\n| op on 128 x 512 | forward | forward and backward |\n|---|---|---|");
-    let ops: [(&str, Function); 7] = [
+    let ops: [(&str, Function); 6] = [
         ("relu", |_, v| v[0].relu()),
         ("tanh", |_, v| v[0].tanh()),
         ("sigmoid", |_, v| v[0].sigmoid()),
         ("gelu", |_, v| {
             activations::Activation::call(&Gelu::new(), &v[0])
         }),
-        ("softmax", |_, v| v[0].softmax(-1)),
         ("mean of rows", |_, v| v[0].mean(-1)),
         ("dropout", |s, v| {
             &v[0] * s.dropout_mask(v[0].shape().dims(), 0.5, None)
         }),
     ];
     for (name, function) in ops {
-        let mut probe = Probe::new(&[&[128, 512]], true, function)?;
-        let (forward, both) = times(&mut probe);
-        let each = 128.0 * 512.0;
-        println!(
-            "| {name} | {:.2} ns a number | {:.2} |",
-            forward / each,
-            both / each
-        );
+        row(name, 128, 512, function)?;
     }
+    println!("\n| op on rows of classes | forward | forward and backward |\n|---|---|---|");
+    let ops: [(&str, Function); 4] = [
+        ("softmax", |_, v| v[0].softmax(-1)),
+        ("log-softmax", |_, v| v[0].log_softmax(-1)),
+        ("categorical cross-entropy of logits", |_, v| {
+            v[0].categorical_crossentropy(&v[0].stop_gradient(), true)
+        }),
+        ("sparse cross-entropy of softmax", |s, v| {
+            let rows = v[0].dim(0);
+            let ids = s.constant(&vec![3.0; rows], [rows]);
+            let p = v[0].softmax(-1);
+            p.sparse_categorical_crossentropy(&ids, false, None)
+        }),
+    ];
+    for (rows, classes) in [(1024, 10), (650, 100), (128, 512), (64, 1000)] {
+        for (name, function) in ops {
+            let name = format!("{name}, {rows} x {classes}");
+            row(&name, rows, classes, function)?;
+        }
+    }
+    Ok(())
+}
+
+/// Prints what a number of an op's input costs.
+fn row(name: &str, rows: usize, columns: usize, function: Function) -> horn::Result<()> {
+    let mut probe = Probe::new(&[&[rows, columns]], true, function)?;
+    let (forward, both) = times(&mut probe);
+    let each = (rows * columns) as f64;
+    println!(
+        "| {name} | {:.2} ns a number | {:.2} |",
+        forward / each,
+        both / each
+    );
     Ok(())
 }
 

@@ -127,7 +127,8 @@ fn losses_treat_them_as_keras_does() {
     let mut excuses = 0;
     for case in cases(&golden, "losses") {
         let loss = config::loss(&case["loss"]).expect("a loss");
-        seen.insert(losses::Loss::name(&loss).to_string());
+        let name = losses::Loss::name(&loss).trim_end_matches("_loss");
+        seen.insert(name.to_string());
         let tensors = ["y_true", "y_pred"].map(|field| &case[field]);
         let shapes = tensors.map(shape);
         let inputs = tensors.map(numbers);
@@ -144,7 +145,7 @@ fn losses_treat_them_as_keras_does() {
         let (got, mut want) = (probe.forward(), numbers(&case["costs"]));
         for (i, want) in want.iter_mut().enumerate() {
             let [target, row] = from.map(|x| &x[i * x.len() / got.len()..][..x.len() / got.len()]);
-            if excused(case, target[0], row) {
+            if excused(case, target[0], row) && !same(got[i], *want) {
                 excuses += 1;
                 *want = got[i];
             }

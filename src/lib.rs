@@ -239,6 +239,8 @@ pub mod random;
 pub mod saving;
 mod shape;
 pub mod testing;
+#[doc = include_str!("_performance.md")]
+pub mod _performance {}
 #[doc = include_str!("_tutorial.md")]
 pub mod _tutorial {}
 

@@ -271,7 +271,10 @@ fn whole(words: &[String]) -> Result<Turn> {
         scope.spawn(|| {
             while ended.load(Ordering::Relaxed) == 0 {
                 peak.fetch_max(peak_memory(Some(id)).unwrap_or(0), Ordering::Relaxed);
-                std::thread::sleep(Duration::from_micros(200));
+                // Rarer the longer it runs: looking costs time as well.
+                let pause = start.elapsed() / 100;
+                let shortest = Duration::from_micros(200);
+                std::thread::sleep(pause.clamp(shortest, 100 * shortest));
             }
         });
         let status = child.wait();

@@ -77,5 +77,6 @@ def predict():
         np.asarray(activate(state[0], inputs[place : place + CHUNK]))
 
 
-epoch(), epoch(), predict(), predict()
+for warm_up in (epoch, epoch, predict, predict):
+    warm_up()
 take_turns({"fit": rate(epoch, ROWS), "predict": rate(predict, ROWS)})

@@ -110,9 +110,8 @@ impl Entrant {
     pub fn prepare(&self) -> Result<Ready> {
         match &self.how {
             How::Ours { turn, threads } => {
-                let mut command = Command::new(std::env::current_exe()?);
+                let mut command = ourselves(*threads)?;
                 command.args(["--turns", turn]);
-                command.env("RAYON_NUM_THREADS", threads.to_string());
                 Ok(Ready::Talking(Talking::start(command, turn)?))
             }
             How::Peer {
@@ -223,6 +222,22 @@ impl Drop for Talking {
         self.to = None;
         let _ = self.child.wait();
     }
+}
+
+/// This program, to be started once more.
+fn ourselves(threads: usize) -> Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.env("RAYON_NUM_THREADS", threads.to_string());
+    Ok(command)
+}
+
+/// What this program prints when it is started with a flag.
+pub fn own_output(flag: &str) -> Result<String> {
+    let output = ourselves(THREADS)?.arg(flag).output()?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into());
+    }
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 /// Nanoseconds, samples a second or bytes.

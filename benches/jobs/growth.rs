@@ -10,6 +10,8 @@ use crate::ours::{Random, seconds};
 use crate::report::{Kind, number};
 
 pub const NAME: &str = "growth";
+/// How this program starts itself for it, so that it has as many threads as the other jobs.
+pub const FLAG: &str = "--growth";
 
 const RUNS: usize = 7;
 /// Steps of an epoch, and how long a fit is to take at least.
@@ -67,7 +69,8 @@ struct Line {
     each: f64,
 }
 
-pub fn run() -> Result<String> {
+/// Measures, and prints the section of the report.
+pub fn run() -> Result<()> {
     let mut text = format!("\n## {NAME}: what a step of training costs as sizes grow\n");
     for axis in &AXES {
         let points = measure(axis)?;
@@ -82,7 +85,8 @@ pub fn run() -> Result<String> {
             table(axis, &points, &line),
         );
     }
-    Ok(text)
+    print!("{text}");
+    Ok(())
 }
 
 /// Powers of two, their neighbours, and what is half way to the next.

@@ -3,7 +3,7 @@
 use crate::contest::{Contest, Runs};
 use crate::entrants::{Entrant, How};
 use crate::report::{Kind, Report};
-use crate::{Result, growth, machine};
+use crate::{Result, entrants, growth, machine};
 
 /// The arguments of the peers' networks: `benches/peers/dense.py` reads them.
 const MLP: &str = "--widths 784-512-512-10 --rows 12800 --batch 128";
@@ -208,7 +208,7 @@ pub fn run_all(wanted: &[&String], command: String) -> Result<Report> {
         print!("{}", report.add(contest, &outcome));
     }
     if asked(growth::NAME) {
-        let section = growth::run()?;
+        let section = entrants::own_output(growth::FLAG)?;
         print!("{section}");
         report.add_section(&section);
     }

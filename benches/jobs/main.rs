@@ -34,6 +34,7 @@ fn main() -> ExitCode {
     let done = match arguments.as_slice() {
         // How this program starts itself for its own side of a job.
         [flag, turn] if flag == "--turns" => ours::take_turns(turn),
+        [flag] if flag == growth::FLAG => growth::run(),
         _ => run(&arguments),
     };
     match done {

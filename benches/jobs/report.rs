@@ -80,7 +80,7 @@ impl Report {
     pub fn markdown(&self) -> String {
         let mut text = format!("{}\n", self.head);
         if !self.summary.is_empty() {
-            text.push_str("\n| job | horn | beside it | horn is so many times as fast |\n");
+            text.push_str("\n| job | horn | beside it | which takes so many times as long |\n");
             text.push_str("|---|---|---|---|\n");
             text.push_str(&self.summary);
         }
@@ -127,7 +127,7 @@ fn section(contest: &Contest, outcome: &Outcome) -> String {
         (true, "median"),
         (true, "from - to"),
         (peaks, "peak memory"),
-        (compared, "the first is so many times as fast"),
+        (compared, "takes so many times as long as the first"),
     ];
     let row = |cells: [&str; 5]| {
         let kept = columns.iter().zip(cells).filter(|((shown, _), _)| *shown);
@@ -165,7 +165,7 @@ fn section(contest: &Contest, outcome: &Outcome) -> String {
     text
 }
 
-/// How many times as fast as `other` it is to take `own`.
+/// How many times as long as our own the other takes.
 fn times(kind: Kind, own: f64, other: f64) -> String {
     let times = match kind {
         Kind::Rate => own / other,

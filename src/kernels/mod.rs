@@ -6,7 +6,6 @@
 //! `debug_assert` and never becomes undefined behaviour.
 
 pub(crate) mod aligned;
-pub(crate) mod chacha;
 pub(crate) mod elementwise;
 pub(crate) mod math;
 pub(crate) mod matmul;

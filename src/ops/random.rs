@@ -1,8 +1,9 @@
 //! Numbers drawn anew at each training step.
 
+use rand::Rng as _;
+
 use super::{Backward, Forward, Operation};
-use crate::kernels::chacha::{DRAWN, LANES, blocks};
-use crate::kernels::parallel::{PIECE, chunks1};
+use crate::kernels::parallel::chunks1;
 use crate::kernels::simd::dispatch;
 use crate::random::{Purpose, Rng, stream_hashed};
 use crate::shape::Shape;
@@ -25,32 +26,32 @@ pub(crate) struct Random {
     pub(crate) path: u64,
 }
 
-/// A mask of the words of a stream, eight blocks at a time: the first words of all eight, then
-/// the second ones, and so on. Piece by piece the blocks are known by where the piece begins.
-fn dropout(stream: &Rng, rate: f32, mask: &mut [f32]) {
+/// The numbers that are drawn at a time.
+const DRAWN: usize = 256;
+
+/// Number `i` of the mask is made of word `i` of the stream, which a thread can begin anywhere.
+fn dropout(stream: impl Fn() -> Rng + Sync, rate: f32, mask: &mut [f32]) {
     let scale = 1.0 / (1.0 - rate);
     let threshold = (f64::from(rate) * 4_294_967_296.0) as u32;
-    let mut key = [0; 8];
-    for (word, bytes) in key.iter_mut().zip(stream.get_seed().as_chunks::<4>().0) {
-        *word = u32::from_le_bytes(*bytes);
-    }
     chunks1(mask, |offset, mask| {
-        dispatch(
-            #[inline(always)]
-            || {
-                for (i, mask) in mask.chunks_mut(DRAWN).enumerate() {
-                    let words = blocks(&key, ((offset / DRAWN + i) * LANES) as u64);
-                    for (value, word) in mask.iter_mut().zip(words.as_flattened()) {
-                        *value = if *word >= threshold { scale } else { 0.0 };
+        let mut rng = stream();
+        rng.set_word_pos(offset as u128);
+        let mut words = [[0_u8; 4]; DRAWN];
+        for mask in mask.chunks_mut(DRAWN) {
+            let words = &mut words[..mask.len()];
+            rng.fill_bytes(words.as_flattened_mut());
+            dispatch(
+                #[inline(always)]
+                || {
+                    for (value, word) in mask.iter_mut().zip(&*words) {
+                        let kept = u32::from_le_bytes(*word) >= threshold;
+                        *value = if kept { scale } else { 0.0 };
                     }
-                }
-            },
-        );
+                },
+            );
+        }
     });
 }
-
-// Pieces begin where eight blocks do.
-const _: () = assert!(PIECE.is_multiple_of(DRAWN));
 
 impl Operation for Random {
     fn name(&self) -> &str {
@@ -68,9 +69,9 @@ impl Operation for Random {
     fn forward(&self, run: &Forward, output: &mut [f32], _scratch: &mut [f32]) {
         let draw = run.draw();
         let seed = self.seed.unwrap_or(draw.seed);
-        let stream = stream_hashed(seed, Purpose::Dropout, self.path, draw.step);
+        let stream = || stream_hashed(seed, Purpose::Dropout, self.path, draw.step);
         match self.distribution {
-            Distribution::Dropout { rate } => dropout(&stream, rate, output),
+            Distribution::Dropout { rate } => dropout(stream, rate, output),
         }
     }
 
@@ -80,31 +81,31 @@ impl Operation for Random {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::parallel::GRAIN;
-    use rand::Rng as _;
+    use crate::kernels::parallel::{GRAIN, PIECE};
 
-    /// The mask as its definition says it, from the generator itself.
-    fn plain(stream: &mut Rng, rate: f32, count: usize) -> Vec<f32> {
-        let mut value = |i: usize| {
-            let (group, word, block) = (i / 128, i % 128 / 8, i % 8);
-            stream.set_word_pos(((group * 8 + block) * 16 + word) as u128);
-            let draw = f64::from(stream.next_u32()) / 4_294_967_296.0;
-            let kept = draw >= f64::from(rate);
-            if kept { 1.0 / (1.0 - rate) } else { 0.0 }
+    /// The mask as its definition says it.
+    fn plain(mut rng: Rng, rate: f32, count: usize) -> Vec<f32> {
+        let kept = |word: u32| f64::from(word) >= (f64::from(rate) * 4_294_967_296.0).floor();
+        let mut value = || {
+            if kept(rng.next_u32()) {
+                1.0 / (1.0 - rate)
+            } else {
+                0.0
+            }
         };
-        (0..count).map(&mut value).collect()
+        (0..count).map(|_| value()).collect()
     }
 
     #[test]
     fn a_mask_is_that_of_the_stream_however_it_is_split() {
-        let mut stream = stream_hashed(7, Purpose::Dropout, 3, 11);
+        let stream = || stream_hashed(7, Purpose::Dropout, 3, 11);
         for count in [
             0,
             1,
             7,
-            127,
-            128,
-            129,
+            255,
+            256,
+            257,
             1000,
             GRAIN,
             GRAIN + 1,
@@ -112,9 +113,9 @@ mod tests {
         ] {
             for rate in [0.0, 0.25, 0.5, 0.999_999_94] {
                 let mut mask = vec![f32::NAN; count];
-                dropout(&stream, rate, &mut mask);
+                dropout(stream, rate, &mut mask);
                 assert!(
-                    mask == plain(&mut stream, rate, count),
+                    mask == plain(stream(), rate, count),
                     "{count} numbers, rate {rate}"
                 );
             }
@@ -123,9 +124,9 @@ mod tests {
 
     #[test]
     fn a_mask_keeps_its_mean() {
-        let stream = stream_hashed(1, Purpose::Dropout, 2, 3);
+        let stream = || stream_hashed(1, Purpose::Dropout, 2, 3);
         let mut mask = vec![0.0; 100_000];
-        dropout(&stream, 0.3, &mut mask);
+        dropout(stream, 0.3, &mut mask);
         let dropped = mask.iter().filter(|v| **v == 0.0).count() as f64 / 1e5;
         // Five standard deviations of a fair draw.
         assert!(

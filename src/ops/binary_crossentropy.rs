@@ -66,7 +66,9 @@ fn sum_of_costs(t: &[f32], p: &[f32]) -> f32 {
 #[inline(always)]
 fn logit_cost(t: f32, z: f32) -> f32 {
     let positive = if z < 0.0 { 0.0 } else { z };
-    positive - z * t + ln_1p(exp(-z.abs()))
+    // An infinite logit costs nothing, or without end, but is not multiplied by a target of 0.
+    let drawn = if t == 0.0 { 0.0 } else { z * t };
+    positive - drawn + ln_1p(exp(-z.abs()))
 }
 
 /// The slope of the cost by the prediction, or by its logit.

@@ -83,7 +83,7 @@ fn crates() -> String {
         let version = lines.next()?.strip_prefix("version = ")?;
         Some(format!("{name} {}", version.trim_matches('"')))
     };
-    let names = ["horn", "ndarray", "gemm-f32", "pulp", "rayon"];
+    let names = ["horn", "ndarray", "pulp", "rayon"];
     let found: Vec<String> = names.into_iter().filter_map(version).collect();
     found.join(", ")
 }

@@ -1,22 +1,44 @@
 //! [`matmul`], the product of two matrices with what follows it in a layer fused in.
 
+use std::cell::Cell;
+
 use rayon::prelude::*;
 
+use super::elementwise::add_assign;
+use super::packed_matmul;
 use super::parallel::threads;
-use super::simd::{Instructions, dispatch};
+use super::simd::Instructions;
 use super::small_matmul::{self, Product};
 
-/// Multiply-adds up to which our own kernel is as fast as `gemm` or faster.
-const SMALL: usize = 1 << 21;
+/// Multiply-adds below which packing does not pay.
+const SMALL: usize = 1 << 17;
 
-/// The numbers of a right operand up to which it is, for any number of rows.
-const THIN: usize = 4096;
+/// Rows below which it does not.
+const FEW_ROWS: usize = 24;
 
-/// Multiply-adds from which the output is split into blocks that run in parallel.
+/// Columns below which it does not.
+const FEW_COLUMNS: usize = 48;
+
+/// Multiply-adds from which the output is split into stripes that run in parallel.
 const SPLIT: usize = 1 << 21;
 
-/// Multiply-adds that one block should at least have.
+/// Multiply-adds that one stripe should at least have.
 const BLOCK: usize = 1 << 20;
+
+/// A product of no more elements than this is split in its depth, not in stripes...
+const FEW: usize = 16 * 1024;
+
+/// ... into parts at least so deep,
+const DEEP: usize = 4096;
+
+/// and no more than so many.
+const MOST_PARTS: usize = 16;
+
+/// A stripe has a multiple of so many rows, that of every kernel's tiles.
+const ROWS: usize = 12;
+
+/// A stripe has a multiple of so many columns: two of the widest vectors.
+const COLUMNS: usize = 32;
 
 /// A matrix: a slice, its shape, and the steps from a row and a column to the next.
 #[derive(Clone, Copy, Debug)]
@@ -89,10 +111,16 @@ pub(crate) struct Epilogue<'a> {
 
 /// `out = epilogue(a b)`: `a` is `(m, k)`, `b` `(k, n)`, `out` row-major `(m, n)`.
 ///
-/// The bits do not depend on the number of threads. Small products allocate nothing; large ones
-/// let `gemm` keep its packing buffer.
+/// The bits do not depend on the number of threads. Small products allocate nothing; for large ones
+/// each thread keeps a buffer.
 #[inline]
 pub(crate) fn matmul(a: Matrix, b: Matrix, out: &mut [f32], epilogue: Epilogue) {
+    matmul_in(None, a, b, out, epilogue);
+}
+
+/// The same, with an output that is large divided into so many stripes, or one for each thread.
+#[inline(always)]
+fn matmul_in(stripes: Option<usize>, a: Matrix, b: Matrix, out: &mut [f32], epilogue: Epilogue) {
     let (m, k, n) = (a.rows, a.columns, b.columns);
     let size = m.checked_mul(n);
     let fits = b.rows == k
@@ -131,31 +159,129 @@ pub(crate) fn matmul(a: Matrix, b: Matrix, out: &mut [f32], epilogue: Epilogue) 
     // SAFETY: the slices cover what the product describes, as has just been checked, and are
     // borrowed until it is done.
     unsafe {
+        let kernel = choose(&product, work);
         if work < SPLIT {
-            compute(&product);
+            compute(&product, kernel);
         } else {
-            split(&product, work);
+            split(&product, work, kernel, stripes);
         }
     }
 }
 
-/// Computes stripes of the output, whose bounds depend on the shape alone, in parallel.
+/// Which of our two kernels a product is for.
+#[derive(Clone, Copy, PartialEq)]
+enum Kernel {
+    Small,
+    Packed,
+}
+
+/// The kernel that is faster for a product. It depends on the whole product, not on a stripe of
+/// it, for the two add in different orders when they are deep.
+#[inline]
+fn choose(p: &Product, work: usize) -> Kernel {
+    if work < SMALL || p.m < FEW_ROWS || p.n < FEW_COLUMNS {
+        Kernel::Small
+    } else {
+        Kernel::Packed
+    }
+}
+
+thread_local! {
+    /// Where a thread keeps the sums over parts of the depth, for the next time.
+    static SUMS: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+}
+
+/// Computes a product that is deep and has few elements: sums over parts of the depth, whose
+/// bounds depend on the depth alone, in parallel, which are added in order.
+///
+/// # Safety
+///
+/// As for [`compute`]. There must be no epilogue, and `out_row` must equal `n`.
+unsafe fn split_depth(product: &Product, kernel: Kernel) {
+    let size = product.m * product.n;
+    let count = (product.k / DEEP).clamp(1, MOST_PARTS);
+    let deep = product.k.div_ceil(count);
+    let count = product.k.div_ceil(deep);
+    // Taken, not borrowed: while this thread waits it may be given another product.
+    let mut sums = SUMS.take();
+    sums.resize(sums.len().max((count - 1) * size), 0.0);
+    let others = Others(sums.as_mut_ptr());
+    let one = |i: usize| {
+        // SAFETY: the parts lie within the product, and each has a place of its own.
+        unsafe {
+            compute(
+                &Product {
+                    k: deep.min(product.k - i * deep),
+                    a: product.a.add(i * deep * product.a_column),
+                    b: product.b.add(i * deep * product.b_row),
+                    out: match i {
+                        0 => product.out,
+                        _ => others.at((i - 1) * size),
+                    },
+                    ..*product
+                },
+                kernel,
+            );
+        }
+    };
+    if threads() == 1 {
+        (0..count).for_each(one);
+    } else {
+        (0..count).into_par_iter().with_max_len(1).for_each(one);
+    }
+    // SAFETY: the output has `size` elements, and nobody else's now.
+    let out = unsafe { std::slice::from_raw_parts_mut(product.out, size) };
+    for part in sums.chunks_exact(size).take(count - 1) {
+        add_assign(out, part);
+    }
+    SUMS.set(sums);
+}
+
+/// The address of the sums over all parts of the depth but the first.
+struct Others(*mut f32);
+
+impl Others {
+    fn at(&self, offset: usize) -> *mut f32 {
+        self.0.wrapping_add(offset)
+    }
+}
+
+// SAFETY: it is only an address; who uses it says why that is allowed.
+unsafe impl Sync for Others {}
+
+/// Computes stripes of the output in parallel.
 ///
 /// # Safety
 ///
 /// As for [`compute`].
-unsafe fn split(product: &Product, work: usize) {
-    // Stripes of the longer side, at least 64 wide where that is long enough, so that packing
-    // the other operand, which each stripe repeats, stays cheap.
-    let longer = product.m.max(product.n);
-    let count = (work / BLOCK).clamp(1, 16).min(longer.div_ceil(64));
-    let width = longer.div_ceil(count).next_multiple_of(16);
+unsafe fn split(product: &Product, work: usize, kernel: Kernel, stripes: Option<usize>) {
+    let is_plain = product.bias.is_null() && product.mask.is_null() && !product.relu;
+    let size = product.m * product.n;
+    if product.k >= 2 * DEEP && size <= FEW && is_plain && product.out_row == product.n {
+        // SAFETY: the caller's promise.
+        return unsafe { split_depth(product, kernel) };
+    }
+    let by_rows = product.m >= product.n;
+    let (longer, unit) = if by_rows {
+        (product.m, ROWS)
+    } else {
+        (product.n, COLUMNS)
+    };
+    // Each stripe packs an operand again, so there are no more than there are threads: an element's
+    // bits do not depend on the stripe that it is in.
+    let stripes = stripes.unwrap_or_else(threads);
+    let units = longer / unit;
+    let count = (work / BLOCK).min(stripes).min(units).max(1);
+    // What is left after whole units goes to the last stripe: none is narrower than a unit.
+    let edge = |i: usize| match i < count {
+        true => i * units / count * unit,
+        false => longer,
+    };
     let one = |i: usize| {
-        let (from, to) = (i * width, ((i + 1) * width).min(longer));
-        // SAFETY: stripes lie within the product and do not overlap. Stripes of columns are a
-        // multiple of 16 wide, but for the last, which starts at one.
+        let (from, to) = (edge(i), edge(i + 1));
+        // SAFETY: stripes lie within the product and do not overlap.
         unsafe {
-            let stripe = if product.m >= product.n {
+            let stripe = if by_rows {
                 let at = from * product.out_row;
                 Product {
                     m: to - from,
@@ -180,103 +306,31 @@ unsafe fn split(product: &Product, work: usize) {
                     ..*product
                 }
             };
-            compute(&stripe);
+            compute(&stripe, kernel);
         }
     };
-    let count = longer.div_ceil(width);
-    if threads() == 1 || count == 1 {
-        (0..count).for_each(one);
+    if count == 1 {
+        one(0);
     } else {
         (0..count).into_par_iter().with_max_len(1).for_each(one);
     }
 }
 
-/// Computes a product on this thread, by the kernel that is faster for its shape.
+/// Computes a product on this thread.
 ///
 /// # Safety
 ///
 /// All elements that it describes must be readable, those of `out` writable and nobody else's;
 /// `m` and `n` must not be zero.
 #[inline]
-unsafe fn compute(product: &Product) {
-    let right = product.k.saturating_mul(product.n);
-    let is_small = right <= THIN || right.saturating_mul(product.m) <= SMALL;
-    let is_vector = product.m == 1 || product.n == 1;
-    // A narrow stripe of columns cannot be stored with full vectors.
-    let is_whole = product.n >= 16 || product.out_row == product.n;
+unsafe fn compute(product: &Product, kernel: Kernel) {
+    let here = Instructions::here();
     // SAFETY: the caller's promise.
     unsafe {
-        let is_ours = (is_small || is_vector) && is_whole;
-        if !is_ours || !small_matmul::run(Instructions::here(), product) {
-            large(product);
+        if kernel == Kernel::Packed || !small_matmul::run(here, product) {
+            packed_matmul::run(here, product);
         }
     }
-}
-
-/// The product by `gemm`, then the epilogue.
-///
-/// # Safety
-///
-/// As for [`compute`].
-unsafe fn large(p: &Product) {
-    // `gemm` prefers a column-major output: the transposed product is one.
-    // SAFETY: the caller's promise, and `out` is not read. Strides are below `isize::MAX`, for a
-    // slice is no longer.
-    unsafe {
-        (gemm_f32::gemm::f32::get_gemm_fn())(
-            p.n,
-            p.m,
-            p.k,
-            p.out,
-            p.out_row as isize,
-            1,
-            false,
-            p.b,
-            p.b_row as isize,
-            p.b_column as isize,
-            p.a,
-            p.a_row as isize,
-            p.a_column as isize,
-            0.0,
-            1.0,
-            false,
-            false,
-            false,
-            gemm_common::Parallelism::None,
-        );
-    }
-    if p.bias.is_null() && p.mask.is_null() && !p.relu {
-        return;
-    }
-    dispatch(
-        #[inline(always)]
-        || {
-            for i in 0..p.m {
-                // SAFETY: a row of `out` and what belongs to it.
-                unsafe {
-                    let at = i * p.out_row;
-                    let row = std::slice::from_raw_parts_mut(p.out.add(at), p.n);
-                    if !p.bias.is_null() {
-                        let bias = std::slice::from_raw_parts(p.bias, p.n);
-                        for (out, bias) in row.iter_mut().zip(bias) {
-                            *out += bias;
-                        }
-                    }
-                    if p.relu {
-                        for out in row.iter_mut() {
-                            *out = if *out < 0.0 { 0.0 } else { *out };
-                        }
-                    }
-                    if !p.mask.is_null() {
-                        let mask = std::slice::from_raw_parts(p.mask.add(at), p.n);
-                        for (out, mask) in row.iter_mut().zip(mask) {
-                            *out = if *mask <= 0.0 { 0.0 } else { *out };
-                        }
-                    }
-                }
-            }
-        },
-    );
 }
 
 #[cfg(test)]
@@ -435,6 +489,9 @@ mod tests {
             (2000, 40, 33),
             (33, 2048, 40),
             (130, 130, 130),
+            (30, 8200, 64),
+            (5, 33_000, 13),
+            (65, 1030, 97),
         ];
         for (m, k, n) in shapes {
             try_shape(m, k, n);
@@ -495,8 +552,55 @@ mod tests {
     }
 
     #[test]
+    fn an_elements_bits_do_not_depend_on_its_stripe() {
+        for (m, k, n) in [
+            (128, 530, 300),
+            (700, 128, 130),
+            (300, 700, 1),
+            (30, 9000, 64),
+            (4, 4096, 965),
+            (23, 300, 1123),
+        ] {
+            let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
+            let (bias, mask) = (numbers(n, 3), numbers(m * n, 4));
+            for case in 0..8_u64 {
+                let a = match case & 1 {
+                    0 => Matrix::new(&a, m, k),
+                    _ => Matrix::new(&a, k, m).transposed(),
+                };
+                let b = match case & 2 {
+                    0 => Matrix::new(&b, k, n),
+                    _ => Matrix::new(&b, n, k).transposed(),
+                };
+                let mut epilogue = Epilogue::default();
+                if case & 4 > 0 {
+                    epilogue.bias = Some(&bias);
+                    epilogue.mask = Some(&mask);
+                }
+                let product = |stripes| {
+                    let mut out = vec![f32::NAN; m * n];
+                    matmul_in(Some(stripes), a, b, &mut out, epilogue);
+                    out
+                };
+                let expected = product(1);
+                assert!(expected.iter().all(|x| x.is_finite()));
+                for stripes in [2, 3, 7, 40] {
+                    assert_eq!(product(stripes), expected, "{m}x{k}x{n} case {case}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn products_have_the_same_bits_at_any_thread_count() {
-        for (m, k, n) in [(128, 300, 200), (40, 500, 300), (300, 300, 40)] {
+        let shapes = [
+            (128, 300, 200),
+            (40, 500, 300),
+            (300, 300, 40),
+            (30, 9000, 64),
+            (700, 900, 50),
+        ];
+        for (m, k, n) in shapes {
             let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
             let product = || {
                 let mut out = vec![0.0; m * n];
@@ -511,7 +615,7 @@ mod tests {
                     .unwrap()
             };
             let expected = pool(1).install(product);
-            for threads in [2, 3, 8] {
+            for threads in [2, 3, 7] {
                 assert_eq!(pool(threads).install(product), expected);
             }
         }

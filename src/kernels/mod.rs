@@ -9,6 +9,8 @@ pub(crate) mod aligned;
 pub(crate) mod elementwise;
 pub(crate) mod math;
 pub(crate) mod matmul;
+mod packed_matmul;
+mod panel;
 pub(crate) mod parallel;
 pub(crate) mod place;
 pub(crate) mod program;

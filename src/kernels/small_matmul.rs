@@ -1,4 +1,4 @@
-//! Our own product for small matrices, where `gemm` would spend its time on preparations.
+//! Our own product for small matrices, where packing would take longer than the arithmetic.
 //!
 //! A tile of the output, up to 6 rows by two vectors or 12 rows by one, is held in registers: it
 //! starts as the bias, takes one fused multiply-add for each element of the depth, in order, and
@@ -19,6 +19,7 @@ use std::mem::MaybeUninit;
 
 use pulp::{MemMask, Simd, WithSimd};
 
+use super::panel::{Columns, load, store};
 use super::place::{Address, Bases, PANELS};
 use super::simd::Run;
 
@@ -29,7 +30,7 @@ const PACKED: usize = 8192;
 const PAGE: usize = 1024;
 
 /// The most lanes that a vector has.
-const WIDEST: usize = 16;
+pub(super) const WIDEST: usize = 16;
 
 /// The partial sums of a dot product.
 const PARTS: usize = 16;
@@ -302,170 +303,18 @@ impl WithSimd for Packing<'_> {
         let Packing { pack, bases } = self;
         let (p, second) = (&pack.p, pack.second);
         let (mut j, mut to) = (pack.j, bases.at(Address::start(PANELS)));
-        let b = bases.at(p.b).cast_const();
-        let _ = simd;
+        let columns = Columns {
+            b: bases.at(p.b).cast_const(),
+            b_row: p.b_row,
+            b_column: p.b_column,
+            k: p.k,
+            n: p.n,
+        };
         for _ in 0..1 + usize::from(second > 0) {
             // SAFETY: the elements of `b` are readable, and there is room for two panels.
-            unsafe {
-                #[cfg(target_arch = "x86_64")]
-                if p.b_row == 1 && avx::is_there::<S>() {
-                    avx::panel(simd, p, b, j, to);
-                } else {
-                    panel::<S>(p, b, j, to);
-                }
-                #[cfg(not(target_arch = "x86_64"))]
-                panel::<S>(p, b, j, to);
-                to = to.wrapping_add(S::F32_LANES * p.k);
-            }
+            unsafe { columns.pack(simd, j, to) };
+            to = to.wrapping_add(S::F32_LANES * p.k);
             j += second;
-        }
-    }
-}
-
-/// Copies the columns of the right operand from `j` on to a panel, with any strides.
-///
-/// # Safety
-///
-/// All elements of `b` must be readable, and `k` vectors of `S` writable.
-#[inline(always)]
-unsafe fn panel<S: Simd>(p: &Layout, b: *const f32, j: usize, to: *mut f32) {
-    let lanes = const { S::F32_LANES };
-    for i in 0..p.k {
-        for l in 0..lanes {
-            let j = (j + l).min(p.n - 1);
-            // SAFETY: the caller's promise.
-            unsafe { *to.add(i * lanes + l) = *b.add(i * p.b_row + j * p.b_column) };
-        }
-    }
-}
-
-/// The transposition of blocks with AVX's shuffles.
-#[cfg(target_arch = "x86_64")]
-mod avx {
-    use std::any::TypeId;
-    use std::arch::x86_64::*;
-
-    use pulp::Simd;
-    use pulp::x86::{V3, V4};
-
-    use super::{Layout, store};
-
-    /// Whether `S` proves that the processor has AVX.
-    #[inline(always)]
-    pub(super) fn is_there<S: Simd>() -> bool {
-        let this = TypeId::of::<S>();
-        #[cfg(test)]
-        if this == TypeId::of::<pulp::Scalar512b>() {
-            // The tests run it where AVX2 is.
-            return true;
-        }
-        this == TypeId::of::<V3>() || this == TypeId::of::<V4>()
-    }
-
-    /// Transposes the columns of `b` from `j` on, which are contiguous, to a panel.
-    ///
-    /// # Safety
-    ///
-    /// AVX must be there, all elements of `b` readable, and `k` vectors of `S` writable.
-    #[inline(always)]
-    pub(super) unsafe fn panel<S: Simd>(
-        simd: S,
-        p: &Layout,
-        b: *const f32,
-        j: usize,
-        to: *mut f32,
-    ) {
-        // SAFETY: the caller's promise.
-        unsafe {
-            if p.n >= S::F32_LANES && p.k >= 8 {
-                blocks::<S, true>(simd, p, b, j, to);
-            } else {
-                blocks::<S, false>(simd, p, b, j, to);
-            }
-        }
-    }
-
-    /// The same, by blocks; whether all of them are whole.
-    ///
-    /// # Safety
-    ///
-    /// As for [`panel`].
-    #[inline(always)]
-    unsafe fn blocks<S: Simd, const WHOLE: bool>(
-        simd: S,
-        p: &Layout,
-        b: *const f32,
-        j: usize,
-        to: *mut f32,
-    ) {
-        // SAFETY: the caller's promise; loads are of 8 of the `k` numbers of a column, or masked.
-        unsafe {
-            /// From 8 - k on, a mask for the first `k` of 8 numbers.
-            static MASK: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
-            let halves = const { S::F32_LANES / 8 };
-            let mut i = 0;
-            while i < p.k {
-                // The last block ends with the depth, and repeats some of the one before.
-                let from = i.min(p.k.saturating_sub(8));
-                let mut block = [[_mm256_setzero_ps(); 2]; 8];
-                for half in 0..halves {
-                    let mut x = [_mm256_setzero_ps(); 8];
-                    for (r, x) in x.iter_mut().enumerate() {
-                        let column = j + half * 8 + r;
-                        let column = if WHOLE { column } else { column.min(p.n - 1) };
-                        let at = b.add(column * p.b_column + from);
-                        *x = if WHOLE || p.k >= 8 {
-                            _mm256_loadu_ps(at)
-                        } else {
-                            let mask = _mm256_loadu_si256(MASK.as_ptr().add(8 - p.k).cast());
-                            _mm256_maskload_ps(at, mask)
-                        };
-                    }
-                    for (block, x) in block.iter_mut().zip(transpose(x)) {
-                        block[half] = x;
-                    }
-                }
-                let rows = if WHOLE { 8 } else { 8.min(p.k) };
-                for (r, block) in block.iter().enumerate() {
-                    if r < rows {
-                        // The first half, or both, are a vector.
-                        let vector = std::mem::transmute_copy::<[__m256; 2], S::f32s>(block);
-                        store(simd, to.add((from + r) * S::F32_LANES), vector);
-                    }
-                }
-                i += 8;
-            }
-        }
-    }
-
-    /// Exchanges the rows and columns of an 8 by 8 block.
-    ///
-    /// # Safety
-    ///
-    /// AVX must be there.
-    #[inline(always)]
-    unsafe fn transpose(x: [__m256; 8]) -> [__m256; 8] {
-        // SAFETY: the caller's promise.
-        unsafe {
-            // Pairs of rows, then quarters of rows, then halves of columns.
-            let mut pairs = x;
-            for i in 0..4 {
-                pairs[2 * i] = _mm256_unpacklo_ps(x[2 * i], x[2 * i + 1]);
-                pairs[2 * i + 1] = _mm256_unpackhi_ps(x[2 * i], x[2 * i + 1]);
-            }
-            let mut quads = x;
-            for i in [0, 4] {
-                quads[i] = _mm256_shuffle_ps::<0x44>(pairs[i], pairs[i + 2]);
-                quads[i + 1] = _mm256_shuffle_ps::<0xee>(pairs[i], pairs[i + 2]);
-                quads[i + 2] = _mm256_shuffle_ps::<0x44>(pairs[i + 1], pairs[i + 3]);
-                quads[i + 3] = _mm256_shuffle_ps::<0xee>(pairs[i + 1], pairs[i + 3]);
-            }
-            let mut out = x;
-            for i in 0..4 {
-                out[i] = _mm256_permute2f128_ps::<0x20>(quads[i], quads[i + 4]);
-                out[i + 4] = _mm256_permute2f128_ps::<0x31>(quads[i], quads[i + 4]);
-            }
-            out
         }
     }
 }
@@ -864,28 +713,6 @@ fn masked<S: Simd>(simd: S, x: S::f32s, mask: S::f32s) -> S::f32s {
     simd.select_f32s(simd.less_than_or_equal_f32s(mask, zero), zero, x)
 }
 
-/// A vector from any address.
-///
-/// # Safety
-///
-/// A vector's numbers must be readable there.
-#[inline(always)]
-unsafe fn load<S: Simd>(_simd: S, from: *const f32) -> S::f32s {
-    // SAFETY: the caller's promise; `f32s` is made of numbers alone.
-    unsafe { from.cast::<S::f32s>().read_unaligned() }
-}
-
-/// A vector to any address.
-///
-/// # Safety
-///
-/// A vector's numbers must be writable there.
-#[inline(always)]
-unsafe fn store<S: Simd>(_simd: S, to: *mut f32, value: S::f32s) {
-    // SAFETY: the caller's promise.
-    unsafe { to.cast::<S::f32s>().write_unaligned(value) }
-}
-
 /// Dot products of `count` contiguous rows with one vector. Bias and mask may be nowhere.
 #[derive(Debug, Clone, Copy)]
 struct Dots {
@@ -1039,14 +866,14 @@ fn total<S: Simd>(simd: S, x: S::f32s) -> f32 {
 }
 
 #[cfg(all(test, target_arch = "x86_64"))]
-mod tests {
+pub(super) mod tests {
     use pulp::x86::{V3, V3_128b};
 
     use super::*;
 
     /// An instruction set of the test's choice, run with AVX2's instructions.
     #[derive(Clone, Copy)]
-    struct Fixed<S>(V3, S);
+    pub(in super::super) struct Fixed<S>(pub V3, pub S);
 
     impl<S: Simd> Run for Fixed<S> {
         fn lanes(self) -> usize {
@@ -1064,8 +891,13 @@ mod tests {
             .collect()
     }
 
-    /// The bits of a product; `case` chooses layouts and epilogue.
-    fn product(here: impl Run, (m, k, n): (usize, usize, usize), case: usize) -> Vec<u32> {
+    /// The bits of a product by `kernel`; `case` chooses layouts and epilogue.
+    pub(in super::super) fn product<H: Run>(
+        here: H,
+        kernel: unsafe fn(H, &Product),
+        (m, k, n): (usize, usize, usize),
+        case: usize,
+    ) -> Vec<u32> {
         let bit = |b: usize| case >> b & 1 == 1;
         // Exactly as long as needed, so that a sanitizer sees each step outside.
         let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
@@ -1097,8 +929,14 @@ mod tests {
             out_row: n,
         };
         // SAFETY: the vectors are as long as the product says.
-        assert!(unsafe { run(here, &p) });
+        unsafe { kernel(here, &p) };
         out.into_iter().map(f32::to_bits).collect()
+    }
+
+    /// The product by this file.
+    unsafe fn small(here: impl Run, p: &Product) {
+        // SAFETY: the caller's promise.
+        assert!(unsafe { run(here, p) });
     }
 
     /// Four lanes are NEON's, sixteen are AVX-512's.
@@ -1111,10 +949,10 @@ mod tests {
                 for n in sizes {
                     for case in 0..32 {
                         let shape = (m, k, n);
-                        let expected = product(Fixed(v3, pulp::Scalar), shape, case);
-                        let same = product(Fixed(v3, v3), shape, case) == expected
-                            && product(Fixed(v3, pulp::Scalar512b), shape, case) == expected
-                            && product(Fixed(v3, V3_128b(v3)), shape, case) == expected;
+                        let expected = product(Fixed(v3, pulp::Scalar), small, shape, case);
+                        let same = product(Fixed(v3, v3), small, shape, case) == expected
+                            && product(Fixed(v3, pulp::Scalar512b), small, shape, case) == expected
+                            && product(Fixed(v3, V3_128b(v3)), small, shape, case) == expected;
                         assert!(same, "{shape:?} case {case}");
                     }
                 }

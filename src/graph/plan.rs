@@ -36,6 +36,8 @@ pub(crate) struct Plan {
     pub(crate) constants: Aligned,
     /// The length of the workspace.
     pub(crate) workspace: usize,
+    /// About how many multiply-adds a forward pass takes.
+    pub(crate) work: usize,
     pub(crate) ports: Vec<PortPlace>,
     /// The port of the targets, among [`ports`](Self::ports).
     pub(crate) targets: Option<PortPlace>,
@@ -381,6 +383,7 @@ impl<'a> Planner<'a> {
         let loss = self.goal.loss;
         let port = |wanted: Port| ports.iter().find(|port| port.port == wanted).cloned();
         Plan {
+            work: steps.iter().map(Step::work).sum(),
             forward: lower_steps(&steps),
             backward: lower_pulls(&steps, &pulls),
             steps,
@@ -529,6 +532,15 @@ fn lower_pulls(steps: &[Step], pulls: &[Pull]) -> Vec<Action> {
 }
 
 impl Step {
+    /// About how many multiply-adds the forward pass takes.
+    fn work(&self) -> usize {
+        let depth = match (&self.op, self.shapes.first()) {
+            (Op::MatMul(_), Some(x)) => x.last(),
+            _ => 1,
+        };
+        self.shape.size().saturating_mul(depth)
+    }
+
     fn sites(&self) -> Sites<'_> {
         Sites {
             inputs: &self.inputs,

@@ -14,11 +14,15 @@ use crate::backend::cpu::Run;
 use crate::data::AsRows;
 use crate::error::{Error, Result};
 use crate::kernels::aligned::Aligned;
+use crate::kernels::parallel::chunks;
 use crate::metrics::argmax;
 use crate::ops::Draw;
 
 /// How many rows are computed at a time.
 const BATCH: usize = 256;
+
+/// The work of a batch, in multiply-adds, from which another thread is woken for it.
+const WORK: usize = 1 << 20;
 
 impl Sequential {
     /// The outputs for inputs `x`: `(rows, ...)` gives `(rows, units)`.
@@ -119,27 +123,42 @@ impl Sequential {
         let rows = x.as_rows();
         check(network, built, &rows)?;
         let shape = built.output(rows.len());
-        let units = shape.size() / rows.len().max(1);
+        let units = (shape.size() / rows.len().max(1)).max(1);
         let mut values = vec![0.0; shape.size()];
-        for start in (0..rows.len()).step_by(BATCH) {
-            let end = (start + BATCH).min(rows.len());
-            let key = Key {
-                mode: Mode::Predict,
-                batch: end - start,
+        let plan = |batch: usize| {
+            let mode = Mode::Predict;
+            built.plan(network, None, Key { mode, batch })
+        };
+        let whole = plan(rows.len().min(BATCH))?;
+        let rest = match rows.len() % BATCH {
+            rest if rest > 0 && rows.len() > BATCH => plan(rest)?,
+            _ => Arc::clone(&whole),
+        };
+        let batch = |start: usize, out: &mut [f32]| {
+            let prepared = match out.len() == BATCH * units {
+                true => &whole,
+                false => &rest,
             };
-            let prepared = built.plan(network, None, key)?;
             let mut workspace = prepared.workspace();
             if let Some(port) = prepared.plan.ports.first()
                 && let Some(to) = workspace.get_mut(port.range.clone())
             {
-                rows.gather_range(start..end, to);
+                rows.gather_range(start..start + out.len() / units, to);
             }
-            let out = values
-                .get_mut(start * units..end * units)
-                .unwrap_or(&mut []);
-            compute(&prepared, &mut workspace, &built.parameters, out);
+            compute(prepared, &mut workspace, &built.parameters, out);
             prepared.give_back(workspace);
-        }
+        };
+        // Where a batch is worth a thread, several threads take one batch each: they meet less
+        // often than when each product is divided among them, and the numbers are the same.
+        let grain = match whole.plan.work < WORK {
+            true => usize::MAX,
+            false => BATCH * units,
+        };
+        chunks(&mut values, grain, BATCH * units, |offset, out| {
+            for (i, out) in out.chunks_mut(BATCH * units).enumerate() {
+                batch(offset / units + i * BATCH, out);
+            }
+        });
         Ok((shape.dims().to_vec(), values))
     }
 

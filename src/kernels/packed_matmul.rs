@@ -562,10 +562,10 @@ mod tests {
     #[test]
     fn products_have_the_same_bits_with_any_instruction_set() {
         let Some(v3) = V3::try_new() else { return };
-        for m in [1, 5, 6, 7, 12, 13, 23, 25, 130] {
-            for k in [0, 1, 3, 8, 17, 512, 513, 1030] {
-                for n in [1, 3, 8, 9, 15, 16, 17, 31, 32, 33, 40, 65] {
-                    if m * k * n > 300_000 && m + n > 60 {
+        for m in [1, 5, 6, 7, 13, 23, 130] {
+            for k in [0, 1, 9, 17, 513] {
+                for n in [1, 3, 8, 9, 16, 17, 31, 33, 65] {
+                    if m * k * n > 300_000 && m != 130 {
                         continue; // Enough of the large ones remain.
                     }
                     for case in 0..32 {

@@ -197,6 +197,7 @@
 //! | look on, or stop, while a model trains | [`callbacks`] |
 //! | read other text files | [`data::Csv`] |
 //! | predict in a loop without allocating | [`Predictor`] |
+//! | know how fast it is, and beside whom | [`_performance`] |
 //! | compute with arrays in a layer of your own | [`graph::Value`], [`graph::Scope`] |
 //! | write a kernel of your own | [`ops::Operation`] |
 //!

@@ -290,6 +290,15 @@ mod tests {
         (f64::from(got) - exact).abs() / libm::ldexp(1.0, exponent)
     }
 
+    #[test]
+    fn the_logarithm_of_a_normal_number_has_the_bits_of_the_logarithm() {
+        assert!(ln_of_normal(f32::NAN).is_nan());
+        for bits in (0x0080_0000..0x7f80_0000).step_by(9973) {
+            let x = f32::from_bits(bits);
+            assert_eq!(ln_of_normal(x).to_bits(), ln(x).to_bits(), "{x}");
+        }
+    }
+
     /// Compares a function with `exact` over all exponents, signs and a stride of mantissas,
     /// inside `dispatch` and outside, where the bits must agree.
     fn check(name: &str, f: impl Fn(f32) -> f32 + Sync, exact: fn(f64) -> f64, limit: f64) {

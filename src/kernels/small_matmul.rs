@@ -151,8 +151,8 @@ pub(super) unsafe fn run(here: impl Run, p: &Product) -> bool {
     unsafe {
         match panels(here, &layout) {
             0 => pieces(here, &layout, &mut |piece| piece.run(&bases)),
-            ..=PAGE => in_panels::<PAGE>(here, &layout, bases),
-            ..=PACKED => in_panels::<PACKED>(here, &layout, bases),
+            1..=PAGE => in_panels::<PAGE>(here, &layout, bases),
+            room if room <= PACKED => in_panels::<PACKED>(here, &layout, bases),
             _ => return false,
         }
     }
@@ -471,8 +471,8 @@ fn single_code<S: Simd>(rest: usize) -> (usize, Code) {
 #[inline(always)]
 unsafe fn enter<S: Simd>(op: impl WithSimd) {
     const { assert!(size_of::<S>() == 0, "a proof holds no data") };
-    // SAFETY: there is nothing to initialise, and what `S` proves is so.
-    let simd = unsafe { MaybeUninit::<S>::uninit().assume_init() };
+    // SAFETY: there is nothing to copy, and what `S` proves is so.
+    let simd = unsafe { std::mem::transmute_copy::<(), S>(&()) };
     simd.vectorize(With(simd, op));
 }
 

@@ -38,6 +38,10 @@ fn cost(t: f32, p: f32) -> f32 {
 }
 
 /// The sum of the costs of probabilities.
+#[expect(
+    clippy::redundant_closure,
+    reason = "a function that is passed by name is not inlined into the vectorised loop"
+)]
 fn sum_of_costs(t: &[f32], p: &[f32]) -> f32 {
     // Nearly always every target is 0 or 1. Then one logarithm does, with the same bits.
     let sum = reduce::sum_of(
@@ -92,6 +96,10 @@ fn slope_by_target(prediction: Prediction, p: f32) -> f32 {
 }
 
 impl BinaryCrossentropy {
+    #[expect(
+        clippy::redundant_closure,
+        reason = "a function that is passed by name is not inlined into the vectorised loop"
+    )]
     fn costs(self, t: &[f32], p: &[f32], out: &mut [f32]) {
         match self.prediction {
             Prediction::Logits => zip(
@@ -111,6 +119,10 @@ impl BinaryCrossentropy {
         }
     }
 
+    #[expect(
+        clippy::redundant_closure,
+        reason = "a function that is passed by name is not inlined into the vectorised loop"
+    )]
     fn mean_cost(self, t: &[f32], p: &[f32], out: &mut [f32]) {
         let sum = match self.prediction {
             Prediction::Logits => reduce::sum_of(

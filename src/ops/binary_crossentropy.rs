@@ -195,23 +195,18 @@ impl BinaryCrossentropy {
         }
     }
 
-    /// Small means of what a sigmoid gave, the loss of most classifiers, are lowered.
     fn is_lowered(self, sites: &Sites) -> bool {
         let size = sites.shapes.first().map_or(0, |shape| shape.size());
-        self.mean && self.prediction == Prediction::Activated && size <= LOWERED
+        self == LOWERED && size <= FEW
     }
 
     pub(crate) fn lower(self, sites: &Sites, to: &mut Program) -> bool {
-        const OP: BinaryCrossentropy = BinaryCrossentropy {
-            prediction: Prediction::Activated,
-            mean: true,
-        };
         let &[t, p] = sites.inputs else {
             return false;
         };
         self.is_lowered(sites)
             && to.call(
-                |[t, p, _], out| OP.mean_cost(t, p, out),
+                |[t, p, _], out| LOWERED.mean_cost(t, p, out),
                 [t, p, Place::NOTHING],
                 sites.output,
             )
@@ -225,25 +220,27 @@ impl BinaryCrossentropy {
         gradient: Place,
         to: &mut Program,
     ) -> bool {
-        const OP: BinaryCrossentropy = BinaryCrossentropy {
-            prediction: Prediction::Activated,
-            mean: true,
-        };
         let &[t, p] = sites.inputs else {
             return false;
         };
         input == 1
             && self.is_lowered(sites)
             && to.call(
-                |[t, p, dy], out| OP.mean_gradients(1, t, p, dy, out),
+                |[t, p, dy], out| LOWERED.mean_gradients(1, t, p, dy, out),
                 [t, p, dy],
                 gradient,
             )
     }
 }
 
-/// The elements up to which a mean is lowered.
-const LOWERED: usize = 4096;
+/// The one that is lowered: the loss of most classifiers, the mean over what a sigmoid gave.
+const LOWERED: BinaryCrossentropy = BinaryCrossentropy {
+    prediction: Prediction::Activated,
+    mean: true,
+};
+
+/// The elements up to which it is.
+const FEW: usize = 4096;
 
 /// A probability away from 0 and 1; NaN stays NaN.
 #[inline(always)]

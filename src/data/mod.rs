@@ -2,7 +2,9 @@
 //! array as rows of `f32`.
 
 mod csv;
+mod order;
 mod rows;
 
 pub use csv::{Csv, load_csv};
+pub(crate) use order::Order;
 pub use rows::{AsRows, Element, Rows};

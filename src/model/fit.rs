@@ -12,14 +12,14 @@ use super::plans::{Key, Mode, Prepared};
 use super::sequential::Sequential;
 use crate::backend::cpu::Run;
 use crate::callbacks::{self, Callback, Control, Logs, Progress};
-use crate::data::{AsRows, Rows};
+use crate::data::{AsRows, Order, Rows};
 use crate::error::{Error, Result};
 use crate::graph::variables::Variables;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::reduce::all_finite;
 use crate::ops::Draw;
 use crate::optimizers::{Optimizer, State, Variable, decimal};
-use crate::random::{Purpose, shuffle, stream};
+use crate::random::{Purpose, stream};
 
 /// How a model is trained: what [`Sequential::fit`] takes.
 ///
@@ -319,7 +319,7 @@ struct Training<'t, 'a> {
     train: Examples<'a>,
     held: Option<Examples<'a>>,
     /// The order of the rows in this epoch.
-    order: Vec<u32>,
+    order: Order,
     steps: usize,
     /// Whether a loss that is not finite is let through.
     lenient: bool,
@@ -438,6 +438,10 @@ impl<'t, 'a> Training<'t, 'a> {
         (train, held): (Examples<'a>, Option<Examples<'a>>),
         options: &Fit,
     ) -> Result<Self> {
+        if train.len() > u32::MAX as usize {
+            let wanted = format!("at most {} rows", u32::MAX);
+            return Err(Error::argument("fit", "x", wanted, train.len()));
+        }
         let steps = options.steps(train.len())?;
         let mode = Mode::Train {
             weighted: train.weights.is_some(),
@@ -464,7 +468,7 @@ impl<'t, 'a> Training<'t, 'a> {
         let trained = own.filter_map(|place| names.get(*place)).cloned().collect();
         Ok(Training {
             trained,
-            order: (0..train.len() as u32).collect(),
+            order: Order::new(train.len()),
             values: vec![0.0; names.len()],
             network,
             built,
@@ -564,12 +568,9 @@ impl<'t, 'a> Training<'t, 'a> {
         shown: &mut [f32],
     ) -> Result<()> {
         if options.shuffle {
-            // Each epoch shuffles anew from the sorted order, so that a resumed run draws the same.
-            self.order.iter_mut().zip(0..).for_each(|(row, i)| *row = i);
-            shuffle(
-                &mut self.order,
-                &mut stream(self.seed, Purpose::Shuffle, "", epoch as u64),
-            );
+            // From the sorted order each time, so that a resumed run draws the same.
+            let mut rng = stream(self.seed, Purpose::Shuffle, "", epoch as u64);
+            self.order.shuffle(&mut rng);
         }
         self.tally = Tally::default();
         self.watched
@@ -619,8 +620,7 @@ impl<'t, 'a> Training<'t, 'a> {
     /// One batch: gather, forward, metrics, backward, update. Gives its loss before the update.
     fn step(&mut self, batch: usize, batch_size: usize) -> Result<f32> {
         let start = batch * batch_size;
-        let end = (start + batch_size).min(self.order.len());
-        let rows = self.order.get(start..end).unwrap_or(&[]);
+        let rows = self.order.rows(start..start + batch_size);
         let bench = match &mut self.last {
             Some(last) if rows.len() < batch_size && batch > 0 => last,
             _ => &mut self.full,

@@ -88,7 +88,8 @@ pub(crate) fn map<const N: usize>(
     });
 }
 
-/// The same for a formula that makes one number of each row: `out` of shape `(rows,)`.
+/// The same for a formula that makes one number of each row: `out` of shape `(rows,)`. It is NaN
+/// for rows without numbers.
 #[inline(always)]
 pub(crate) fn reduce<const N: usize>(
     x: [&[f32]; N],
@@ -98,7 +99,8 @@ pub(crate) fn reduce<const N: usize>(
 ) {
     debug_assert!(x.iter().all(|x| x.len() == out.len() * length));
     if length == 0 {
-        return;
+        // Nothing can be said of a row without numbers.
+        return out.fill(f32::NAN);
     }
     let count = x.iter().fold(out.len(), |n, x| n.min(x.len() / length));
     let block = rows_of(BLOCK, length);
@@ -314,6 +316,13 @@ mod tests {
         (0..len as u32)
             .map(|i| (i.wrapping_add(seed).wrapping_mul(2_654_435_761) >> 16) as f32 / 8192.0 - 4.0)
             .collect()
+    }
+
+    #[test]
+    fn rows_without_numbers_give_nan() {
+        let mut out = [0.0; 3];
+        reduce([&[]], 0, &mut out, |_, _| {});
+        assert!(out.iter().all(|x| x.is_nan()));
     }
 
     /// Calls `f(x, y, rows, length)` for many shapes, with slices that start between vectors.

@@ -94,7 +94,7 @@ impl Operation for SparseCategoricalCrossentropy {
     }
 
     fn forward(&self, run: &Forward, output: &mut [f32], _scratch: &mut [f32]) {
-        let classes = run.input_shape(1).last().max(1);
+        let classes = run.input_shape(1).last();
         let ids = run.input(0);
         rows::reduce(
             [run.input(1)],
@@ -135,7 +135,7 @@ impl Operation for SparseCategoricalCrossentropy {
     }
 
     fn backward(&self, _input: usize, run: &Backward, gradient: &mut [f32], _: &mut [f32]) {
-        let classes = run.input_shape(1).last().max(1);
+        let classes = run.input_shape(1).last();
         let (ids, dy) = (run.input(0), run.gradient());
         rows::map(
             [run.input(1)],

@@ -537,13 +537,13 @@ fn losses_behind_the_layers_that_they_are_fused_with() {
 // --- Random configurations.
 
 /// Activations without kinks.
-const SMOOTH: [&str; 10] = [
+// Without elu: its second derivative jumps at 0, so that differences across it are off by more.
+const SMOOTH: [&str; 9] = [
     "linear",
     "tanh",
     "sigmoid",
     "silu",
     "softplus",
-    "elu",
     "gelu",
     "mish",
     "softmax",

@@ -70,8 +70,9 @@ fn sum_of_costs(t: &[f32], p: &[f32]) -> f32 {
 #[inline(always)]
 fn logit_cost(t: f32, z: f32) -> f32 {
     let positive = if z < 0.0 { 0.0 } else { z };
-    // An infinite logit costs nothing, or without end, but is not multiplied by a target of 0.
-    let drawn = if t == 0.0 { 0.0 } else { z * t };
+    // As Keras's logarithms have it, infinity costs a target of 0 without end; minus infinity times
+    // 0 is NaN.
+    let drawn = if t == 0.0 && z > 0.0 { 0.0 } else { z * t };
     positive - drawn + ln_1p(exp(-z.abs()))
 }
 

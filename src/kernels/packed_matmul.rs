@@ -11,13 +11,12 @@
 //! threads; up to [`DEPTH`] deep they are those of [`small_matmul`](super::small_matmul).
 
 use std::cell::Cell;
-use std::mem::MaybeUninit;
 
 use pulp::{MemMask, Simd, WithSimd};
 
-use super::panel::{Columns, load, store};
+use super::panel::{Columns, Panels, load, store};
 use super::simd::Run;
-use super::small_matmul::{Product, WIDEST};
+use super::small_matmul::{Product, WIDEST, masked};
 
 /// How deep a block of the product is at most.
 const DEPTH: usize = 512;
@@ -31,10 +30,6 @@ const LEFT: usize = 64 * 1024;
 
 /// The steps of the depth in one round of the inner loop.
 const UNROLLED: usize = 4;
-
-/// A panel, whose rows do not straddle cache lines.
-#[repr(align(64))]
-struct Panel([MaybeUninit<f32>; PANEL]);
 
 thread_local! {
     /// Where a thread packs the left operand, kept for the next time.
@@ -67,7 +62,7 @@ pub(super) unsafe fn run(here: impl Run, p: &Product) {
         left = PACKED.take();
         left.resize(LEFT.max(tall * DEPTH), 0.0);
     }
-    let mut panel = Panel([MaybeUninit::uninit(); PANEL]);
+    let mut panel = Panels::<PANEL>::new();
     for top in (0..p.m).step_by(height) {
         for from in (0..p.k).step_by(deep) {
             let mut block = Block {
@@ -79,7 +74,7 @@ pub(super) unsafe fn run(here: impl Run, p: &Product) {
                 j: 0,
                 a: p.a.wrapping_add(top * p.a_row + from * p.a_column),
                 a_row: p.a_row,
-                panel: panel.0.as_mut_ptr().cast(),
+                panel: panel.start(),
             };
             if packs {
                 let to = left.as_mut_ptr();
@@ -447,8 +442,7 @@ impl<const V: usize, const R: usize, const PACKED: bool> Tiles<'_, V, R, PACKED>
                 for (r, sums) in sums.iter_mut().enumerate() {
                     for (v, sum) in sums.iter_mut().enumerate() {
                         let mask = mask.wrapping_add(r * p.out_row + v * lanes);
-                        let off = simd.less_than_or_equal_f32s(access[v].load(simd, mask), zero);
-                        *sum = simd.select_f32s(off, zero, *sum);
+                        *sum = masked(simd, *sum, access[v].load(simd, mask));
                     }
                 }
             }

@@ -1,6 +1,24 @@
 //! A panel: some columns of a product's right operand, copied so that each row is a vector.
 
+use std::mem::MaybeUninit;
+
 use pulp::Simd;
+
+/// Room for panels, whose rows do not straddle cache lines.
+#[repr(align(64))]
+pub(super) struct Panels<const N: usize>([MaybeUninit<f32>; N]);
+
+impl<const N: usize> Panels<N> {
+    #[inline(always)]
+    pub(super) fn new() -> Self {
+        Panels([MaybeUninit::uninit(); N])
+    }
+
+    #[inline(always)]
+    pub(super) fn start(&mut self) -> *mut f32 {
+        self.0.as_mut_ptr().cast()
+    }
+}
 
 /// A right operand, `k` deep and `n` wide, with any strides.
 #[derive(Debug, Clone, Copy)]

@@ -4,10 +4,11 @@
 //! a kernel and to work out addresses would take as long again. So it is done once, when a plan
 //! is made; a run only checks that the buffers are as long as the plan was promised.
 
+use super::panel::Panels;
 use super::place::{Address, Bases, Place};
 use super::reduce;
 use super::simd::Instructions;
-use super::small_matmul::{Layout, Panels, Piece, panels, pieces};
+use super::small_matmul::{Layout, Piece, panels, pieces};
 
 /// The pieces of a product up to which they are worked out beforehand.
 const PIECES: usize = 64;

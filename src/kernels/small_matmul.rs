@@ -15,11 +15,9 @@
 //! A right operand that is not row-major is packed first, into panels as wide as a vector, each
 //! row of which is stored and loaded whole, so that no load waits for several stores.
 
-use std::mem::MaybeUninit;
-
 use pulp::{MemMask, Simd, WithSimd};
 
-use super::panel::{Columns, load, store};
+use super::panel::{Columns, Panels, load, store};
 use super::place::{Address, Bases, PANELS};
 use super::simd::Run;
 
@@ -180,22 +178,6 @@ unsafe fn in_panels<const N: usize>(here: impl Run, p: &Layout, bases: Bases) {
     let bases = bases.with_panels(room.start());
     // SAFETY: the caller's promise.
     pieces(here, p, &mut |piece| unsafe { piece.run(&bases) });
-}
-
-/// Room for panels, whose rows do not straddle cache lines.
-#[repr(align(64))]
-pub(super) struct Panels<const N: usize>([MaybeUninit<f32>; N]);
-
-impl<const N: usize> Panels<N> {
-    #[inline(always)]
-    pub(super) fn new() -> Self {
-        Panels([MaybeUninit::uninit(); N])
-    }
-
-    #[inline(always)]
-    pub(super) fn start(&mut self) -> *mut f32 {
-        self.0.as_mut_ptr().cast()
-    }
 }
 
 /// Divides a product into pieces, in the order in which they must run.
@@ -708,7 +690,7 @@ fn floor<S: Simd>(simd: S, relu: bool) -> S::f32s {
 
 /// Zero where `mask` is at most zero.
 #[inline(always)]
-fn masked<S: Simd>(simd: S, x: S::f32s, mask: S::f32s) -> S::f32s {
+pub(super) fn masked<S: Simd>(simd: S, x: S::f32s, mask: S::f32s) -> S::f32s {
     let zero = simd.splat_f32s(0.0);
     simd.select_f32s(simd.less_than_or_equal_f32s(mask, zero), zero, x)
 }

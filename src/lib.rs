@@ -194,6 +194,7 @@
 //! | choose another optimizer or learning rate | [`optimizers`], [`optimizers::schedules`] |
 //! | choose another metric | [`metrics`] |
 //! | decide how weights begin | [`initializers`] |
+//! | keep weights small, or within limits | [`regularizers`], [`constraints`] |
 //! | look on, or stop, while a model trains | [`callbacks`] |
 //! | read other text files | [`data::Csv`] |
 //! | predict in a loop without allocating | [`Predictor`] |
@@ -218,6 +219,7 @@
 pub mod activations;
 mod backend;
 pub mod callbacks;
+pub mod constraints;
 // A user's data and a user's calls come in through `data` and `model`: whatever they hold, nothing
 // may be out of bounds there.
 #[cfg_attr(not(test), deny(clippy::indexing_slicing))]
@@ -236,6 +238,8 @@ pub mod ops;
 pub mod optimizers;
 pub mod prelude;
 pub mod random;
+mod registry;
+pub mod regularizers;
 #[deny(clippy::indexing_slicing)]
 pub mod saving;
 mod shape;

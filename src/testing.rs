@@ -1,7 +1,7 @@
 //! For tests of layers, losses and activations of one's own: run one alone, and check its
 //! gradients against finite differences.
 
-use crate::backend::cpu::Run;
+use crate::backend::cpu::{Run, assign};
 use crate::error::{Error, Result};
 use crate::graph::plan::{Goal, Plan};
 use crate::graph::variables::Variables;
@@ -78,6 +78,7 @@ impl Probe {
             loss: Some(output.id()),
             input_gradients: true,
             unfused: !fused,
+            updates: scope.updates().to_vec(),
         };
         drop((values, output));
         let traced = scope.finish()?;
@@ -115,6 +116,17 @@ impl Probe {
         let specs = self.variables.specs.iter();
         specs
             .map(|spec| (spec.path.clone(), spec.shape.dims().to_vec()))
+            .collect()
+    }
+
+    /// The variables that training does not change, in order, as a step of training has left
+    /// them: moving averages, for example. Ask after [`forward`](Probe::forward).
+    pub fn state(&self) -> Vec<Vec<f32>> {
+        let mut parameters = self.parameters.clone();
+        assign(&self.plan, &self.workspace, &mut parameters);
+        let specs = self.variables.specs.iter().filter(|spec| !spec.trainable);
+        specs
+            .map(|spec| parameters.get(spec.range.clone()).unwrap_or(&[]).to_vec())
             .collect()
     }
 

@@ -435,7 +435,7 @@ fn every_loss_with_every_reduction_and_weights() {
                 let shapes: &[&[usize]] = if weighted { &[shape, &rows] } else { &[shape] };
                 let mut probe = Probe::new(shapes, false, |scope, v| {
                     let targets = scope.constant(&y_true, &true_shape);
-                    losses::compute(&loss, &targets, &v[0], v.get(1))
+                    losses::compute(&loss, &targets, &v[0], v.get(1), None)
                 })
                 .unwrap();
                 let weights = [0.5, 2.0, 1.5, 0.75][..shape[0]].to_vec();
@@ -453,7 +453,7 @@ fn every_loss_with_every_reduction_and_weights() {
 fn a_weight_of_0_stops_the_gradient_of_its_row() {
     let mut probe = Probe::new(&[&[2, 3], &[2]], false, |scope, v| {
         let targets = scope.constant(&[0.0; 6], [2, 3]);
-        losses::compute(&MeanSquaredError::new(), &targets, &v[0], Some(&v[1]))
+        losses::compute(&MeanSquaredError::new(), &targets, &v[0], Some(&v[1]), None)
     })
     .unwrap();
     probe.set_inputs(&[vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0], vec![0.0, 3.0]]);
@@ -482,7 +482,7 @@ fn losses_behind_the_layers_that_they_are_fused_with() {
             let mut probe = Probe::new(shapes, true, |scope, v| {
                 let targets = scope.constant(y_true, shape);
                 let outputs = scope.layer(&layer, &v[0]);
-                losses::compute(loss, &targets, &outputs, v.get(1))
+                losses::compute(loss, &targets, &outputs, v.get(1), None)
             })
             .unwrap();
             for seed in 0..3 {

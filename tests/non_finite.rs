@@ -131,7 +131,7 @@ fn losses_treat_them_as_keras_does() {
         let shapes = tensors.map(shape);
         let inputs = tensors.map(numbers);
         let mut probe = Probe::new(&[&shapes[0], &shapes[1]], false, |_, v: &[Value]| {
-            losses::compute(&loss, &v[0], &v[1], None)
+            losses::compute(&loss, &v[0], &v[1], None, None)
         })
         .expect("a loss");
         probe.set_inputs(&inputs);

@@ -196,3 +196,13 @@ fn backward<'a>(step: &'a Step, pull: &Pull, memory: Memory<'a>, draw: Draw) -> 
         kept: in_workspace(&step.scratch),
     }
 }
+
+/// Gives variables that layers keep, such as moving averages, what a step has made of them.
+pub(crate) fn assign(plan: &Plan, workspace: &[f32], parameters: &mut [f32]) {
+    for (from, to) in &plan.updates {
+        let value = workspace.get(from.clone());
+        if let (Some(value), Some(to)) = (value, parameters.get_mut(to.clone())) {
+            to.copy_from_slice(value);
+        }
+    }
+}

@@ -18,10 +18,20 @@ pub(crate) struct Goal {
     pub(crate) outputs: Vec<NodeId>,
     /// Where gradients begin, in a plan that trains.
     pub(crate) loss: Option<NodeId>,
+    /// What variables become after a step of training, by their numbers.
+    pub(crate) updates: Vec<(usize, NodeId)>,
     /// Gradients of the inputs are wanted too (tests of layers).
     pub(crate) input_gradients: bool,
     /// Leave every op as it was traced (tests of fusion).
     pub(crate) unfused: bool,
+}
+
+impl Goal {
+    /// Values that are read when a run is over.
+    fn kept(&self) -> Vec<NodeId> {
+        let updates = self.updates.iter().map(|(_, id)| *id);
+        self.outputs.iter().copied().chain(updates).collect()
+    }
 }
 
 /// A graph ready to run.
@@ -44,6 +54,8 @@ pub(crate) struct Plan {
     /// Where the weights of the samples are written.
     pub(crate) sample_weight: Option<Range<usize>>,
     pub(crate) outputs: Vec<(Place, Shape)>,
+    /// What of the workspace is copied into the parameters after a step of training, and where to.
+    pub(crate) updates: Vec<(Range<usize>, Range<usize>)>,
     /// Where the gradient of the loss is written before the backward pass.
     pub(crate) seed: Range<usize>,
     /// Trainable variables that the graph does not read: their gradient is 0.
@@ -117,7 +129,7 @@ impl Plan {
     pub(crate) fn new(graph: Graph, variables: &Variables, goal: &Goal) -> Plan {
         let mut nodes = graph.nodes;
         if !goal.unfused {
-            fuse(&mut nodes, &goal.outputs, goal.loss);
+            fuse(&mut nodes, &goal.kept(), goal.loss);
         }
         Planner::new(nodes, variables, goal).plan()
     }
@@ -127,6 +139,8 @@ struct Planner<'a> {
     nodes: Vec<Node>,
     variables: &'a Variables,
     goal: &'a Goal,
+    /// Values that are read when a run is over.
+    kept: Vec<NodeId>,
     live: Vec<bool>,
     /// Whether a gradient flows to the node.
     flows: Vec<bool>,
@@ -151,6 +165,7 @@ impl<'a> Planner<'a> {
             nodes,
             variables,
             goal,
+            kept: goal.kept(),
         };
         planner.find_live();
         planner.find_flows();
@@ -159,7 +174,7 @@ impl<'a> Planner<'a> {
 
     /// Marks what the outputs and the loss read.
     fn find_live(&mut self) {
-        for id in self.goal.outputs.iter().chain(&self.goal.loss) {
+        for id in self.kept.iter().chain(&self.goal.loss) {
             self.live[*id] = true;
         }
         for id in (0..self.nodes.len()).rev() {
@@ -244,7 +259,7 @@ impl<'a> Planner<'a> {
             self.nodes[id].op,
             Op::Input(Port::Targets | Port::SampleWeight)
         );
-        if watched || self.goal.outputs.contains(&id) || self.goal.loss == Some(id) {
+        if watched || self.kept.contains(&id) || self.goal.loss == Some(id) {
             last = usize::MAX;
         }
         last
@@ -398,6 +413,15 @@ impl<'a> Planner<'a> {
                 .outputs
                 .iter()
                 .map(|id| (places[*id], self.nodes[*id].shape))
+                .collect(),
+            updates: self
+                .goal
+                .updates
+                .iter()
+                .map(|(v, id)| {
+                    let to = self.variables.specs[*v].range.clone();
+                    (range(asked[*id].value), to)
+                })
                 .collect(),
             seed: loss.map_or(0..0, |id| range(asked[id].gradient)),
             unread,

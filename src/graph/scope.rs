@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::trace::{Graph, Shared};
+use super::trace::{Graph, NodeId, Shared};
 use super::value::Value;
 use super::variables::{Spec, Variables};
+use crate::constraints::Constraint;
 use crate::error::{Error, Result};
 use crate::initializers::Initializer;
 use crate::ops::random::{Distribution, Random};
@@ -49,6 +50,10 @@ pub struct Scope {
     /// The value of each variable that this graph has read, by its number.
     read: HashMap<usize, Value>,
     losses: Vec<Value>,
+    /// What variables become after a step of training, by their numbers.
+    updates: Vec<(usize, NodeId)>,
+    /// Which time steps of a value count, by the value's node.
+    masks: HashMap<NodeId, Value>,
     draws: u64,
 }
 
@@ -82,6 +87,8 @@ impl Scope {
             }],
             read: HashMap::new(),
             losses: Vec::new(),
+            updates: Vec::new(),
+            masks: HashMap::new(),
             draws: 0,
         }
     }
@@ -156,6 +163,7 @@ impl Scope {
                     shape,
                     trainable: learns && self.level().trainable,
                     initializer,
+                    constraint: None,
                     range: 0..0,
                 });
                 self.variables.specs.len() - 1
@@ -180,6 +188,104 @@ impl Scope {
         value
     }
 
+    /// What a variable made by [`fixed`](Scope::fixed) becomes after this step of training: a
+    /// moving average, for example. Outside training nothing happens.
+    ///
+    /// # Examples
+    ///
+    /// A layer that counts the steps that it was trained for:
+    ///
+    /// ```
+    /// use horn::prelude::*;
+    ///
+    /// #[derive(Debug, Clone)]
+    /// struct Counter;
+    ///
+    /// impl Layer for Counter {
+    ///     fn call(&self, scope: &mut Scope, x: &Value) -> Value {
+    ///         let steps = scope.fixed("steps", [], &Zeros);
+    ///         scope.assign(&steps, &(&steps + 1.0));
+    ///         x.clone()
+    ///     }
+    /// }
+    ///
+    /// let mut model = Sequential::new().add(Counter).add(Dense::new(1));
+    /// # let mut model = Sequential::new().add(Input::new([2])).add(Counter).add(Dense::new(1));
+    /// model.compile(Compile::new(SGD::new(), MeanSquaredError::new()))?;
+    /// model.fit(&Array2::<f32>::ones((8, 2)), &Array2::<f32>::ones((8, 1)),
+    ///     Fit::new().batch_size(2).verbose(0))?;
+    /// assert_eq!(model.weights()[0].values(), [4.0]);
+    /// # Ok::<(), horn::Error>(())
+    /// ```
+    pub fn assign(&mut self, variable: &Value, value: &Value) {
+        let Some(number) = self.number_of(variable) else {
+            self.fail("only a variable can be assigned to".into());
+            return;
+        };
+        let learns = self.variables.specs.get(number).map(|spec| spec.trainable);
+        if learns == Some(true) {
+            self.fail("a weight that training changes cannot be assigned to as well".into());
+        } else if value.shape() != variable.shape() {
+            self.fail(format!(
+                "a variable of shape {} cannot become a value of shape {}",
+                variable.shape(),
+                value.shape()
+            ));
+        } else if self.training {
+            // As an op of its own it has a place in the workspace, also where it is a variable.
+            self.updates.push((number, value.stop_gradient().id()));
+        }
+    }
+
+    /// The number of the variable that a value was read from.
+    fn number_of(&self, variable: &Value) -> Option<usize> {
+        let mut read = self.read.iter();
+        let found = read.find(|(_, value)| value.id() == variable.id());
+        found.map(|(number, _)| *number)
+    }
+
+    /// Whether the layer that is being traced is one that training changes: not frozen.
+    pub fn trainable(&self) -> bool {
+        self.level().trainable
+    }
+
+    /// Puts a weight back into what a constraint allows after each update.
+    pub fn constrain(&mut self, weight: &Value, constraint: &Arc<dyn Constraint>) {
+        if let Err(error) = constraint.validate(weight.shape().dims()) {
+            let error = self.named(error);
+            self.fail_with(error);
+        }
+        let number = self.number_of(weight);
+        match number.and_then(|number| self.variables.specs.get_mut(number)) {
+            Some(spec) => spec.constraint = Some(Arc::clone(constraint)),
+            None => {
+                self.fail("only a weight can be constrained".into());
+            }
+        }
+    }
+
+    /// Says which steps of a sequence count: `mask` is 1 where they do and 0 where they do not,
+    /// of shape `(batch, steps)` for a value of shape `(batch, steps, ...)`.
+    ///
+    /// Layers that [support masking](crate::layers::Layer::supports_masking) hand it on, and the
+    /// loss leaves the steps out.
+    pub fn set_mask(&mut self, value: &Value, mask: &Value) {
+        let (own, all) = (mask.shape(), value.shape());
+        match all.dims().starts_with(own.dims()) {
+            true => {
+                self.masks.insert(value.id(), mask.clone());
+            }
+            false => {
+                self.fail(format!("a mask of shape {own} does not fit {all}"));
+            }
+        }
+    }
+
+    /// The mask of a value: 1 where a step counts, 0 where it does not; nothing when all do.
+    pub fn mask(&self, value: &Value) -> Option<Value> {
+        self.masks.get(&value.id()).cloned()
+    }
+
     /// A factor of this shape for dropout: 0 with probability `rate`, else `1 / (1 - rate)`.
     ///
     /// It is drawn anew at each step from the model's seed (or `seed`), the layer's path and the
@@ -190,12 +296,39 @@ impl Scope {
         rate: f32,
         seed: Option<u64>,
     ) -> Value {
-        let Some(shape) = Shape::new(shape.as_ref()) else {
-            return self.fail("the mask of dropout is too large".into());
+        self.random(shape.as_ref(), Distribution::Dropout { rate }, seed)
+    }
+
+    /// Numbers of a normal distribution, drawn as [`dropout_mask`](Scope::dropout_mask) draws.
+    pub fn random_normal(
+        &mut self,
+        shape: impl AsRef<[usize]>,
+        mean: f32,
+        stddev: f32,
+        seed: Option<u64>,
+    ) -> Value {
+        self.random(shape.as_ref(), Distribution::Normal { mean, stddev }, seed)
+    }
+
+    /// Numbers spread evenly from `low` up to but not including `high`, drawn as
+    /// [`dropout_mask`](Scope::dropout_mask) draws.
+    pub fn random_uniform(
+        &mut self,
+        shape: impl AsRef<[usize]>,
+        low: f32,
+        high: f32,
+        seed: Option<u64>,
+    ) -> Value {
+        self.random(shape.as_ref(), Distribution::Uniform { low, high }, seed)
+    }
+
+    fn random(&mut self, shape: &[usize], distribution: Distribution, seed: Option<u64>) -> Value {
+        let Some(shape) = Shape::new(shape) else {
+            return self.fail(format!("{shape:?} is too large for random numbers"));
         };
         self.draws += 1;
         let op = Random {
-            distribution: Distribution::Dropout { rate },
+            distribution,
             shape,
             seed,
             path: path_hash(&self.level().path).wrapping_add(self.draws),
@@ -212,6 +345,11 @@ impl Scope {
     /// The penalties that layers have added.
     pub(crate) fn losses(&self) -> &[Value] {
         &self.losses
+    }
+
+    /// What variables become after a step of training, by their numbers.
+    pub(crate) fn updates(&self) -> &[(usize, NodeId)] {
+        &self.updates
     }
 
     /// Records a mistake, which `compile` returns with the layer's name, and gives a value to go
@@ -295,6 +433,7 @@ impl Scope {
     pub(crate) fn finish(self) -> Result<Traced> {
         drop(self.read);
         drop(self.losses);
+        drop(self.masks);
         let mut variables = self.variables;
         if !self.complete {
             variables.lay_out();

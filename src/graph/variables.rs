@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::constraints::Constraint;
 use crate::error::{Error, Result};
 use crate::initializers::Initializer;
 use crate::kernels::aligned::Aligned;
@@ -18,6 +19,8 @@ pub(crate) struct Spec {
     /// Whether the optimizer may change it: a weight of a layer that is not frozen.
     pub(crate) trainable: bool,
     pub(crate) initializer: Arc<dyn Initializer>,
+    /// What it is put back into after each update.
+    pub(crate) constraint: Option<Arc<dyn Constraint>>,
     /// Where it lies in the arena.
     pub(crate) range: Range<usize>,
 }
@@ -67,6 +70,17 @@ impl Variables {
             }
         }
         Ok(arena)
+    }
+
+    /// Puts constrained variables back into what their constraints allow.
+    pub(crate) fn constrain(&self, arena: &mut [f32]) {
+        for spec in self.specs.iter().filter(|spec| spec.trainable) {
+            if let Some(constraint) = &spec.constraint
+                && let Some(weights) = arena.get_mut(spec.range.clone())
+            {
+                constraint.apply(weights, spec.shape.dims());
+            }
+        }
     }
 
     /// The error of an arena that memory cannot hold, by its largest variable.

@@ -58,5 +58,5 @@ impl Layer for Activation {
         "Activation"
     }
 
-    shared_settings!(layer);
+    shared_settings!(layer masked);
 }

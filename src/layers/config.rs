@@ -57,6 +57,8 @@ pub(crate) fn written<L: Serialize>(layer: &L) -> Json {
 }
 
 /// The builder methods and trait methods that every layer of ours has, written once.
+///
+/// `(layer masked)` is for layers that treat each step of a sequence by itself.
 macro_rules! shared_settings {
     (builder) => {
         /// Gives the layer a name; without one the model numbers it by its class.
@@ -70,6 +72,13 @@ macro_rules! shared_settings {
             self.base.trainable = trainable;
             self
         }
+    };
+    (layer masked) => {
+        fn supports_masking(&self) -> bool {
+            true
+        }
+
+        $crate::layers::shared_settings!(layer);
     };
     (layer) => {
         fn name(&self) -> Option<&str> {
@@ -107,6 +116,56 @@ pub(crate) mod activation {
     ) -> Result<Arc<dyn Activation>, D::Error> {
         let json = serde_json::Value::deserialize(deserializer)?;
         activations::from_keras(&json).map_err(serde::de::Error::custom)
+    }
+}
+
+/// Serialises a regularizer that may be absent as Keras does; for `#[serde(with)]`.
+pub(crate) mod regularizer {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::regularizers::{self, Regularizer};
+
+    pub(crate) fn serialize<S: Serializer>(
+        regularizer: &Option<Arc<dyn Regularizer>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let json = regularizer.as_ref().map(|r| regularizers::to_keras(r));
+        json.serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Arc<dyn Regularizer>>, D::Error> {
+        let json = Option::<serde_json::Value>::deserialize(deserializer)?;
+        let read = json.map(|json| regularizers::from_keras(&json));
+        read.transpose().map_err(serde::de::Error::custom)
+    }
+}
+
+/// Serialises a constraint that may be absent as Keras does; for `#[serde(with)]`.
+pub(crate) mod constraint {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::constraints::{self, Constraint};
+
+    pub(crate) fn serialize<S: Serializer>(
+        constraint: &Option<Arc<dyn Constraint>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let json = constraint.as_ref().map(|c| constraints::to_keras(c));
+        json.serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Arc<dyn Constraint>>, D::Error> {
+        let json = Option::<serde_json::Value>::deserialize(deserializer)?;
+        let read = json.map(|json| constraints::from_keras(&json));
+        read.transpose().map_err(serde::de::Error::custom)
     }
 }
 

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::config::{self, Absent, Base};
-use super::{Layer, shared_settings};
+use super::{Layer, rules_builder, shared_settings};
 use crate::activations::{Activation, Linear};
+use crate::constraints::Constraint;
 use crate::error::{Error, Result};
 use crate::graph::{Scope, Value};
 use crate::initializers::{GlorotUniform, Initializer, Zeros};
+use crate::regularizers::Regularizer;
 
 /// A fully connected layer: `y = activation(x kernel + bias)`.
 ///
@@ -48,11 +50,16 @@ pub struct Dense {
     kernel_initializer: Arc<dyn Initializer>,
     #[serde(with = "config::initializer")]
     bias_initializer: Arc<dyn Initializer>,
-    kernel_regularizer: Absent,
-    bias_regularizer: Absent,
-    activity_regularizer: Absent,
-    kernel_constraint: Absent,
-    bias_constraint: Absent,
+    #[serde(with = "config::regularizer")]
+    kernel_regularizer: Option<Arc<dyn Regularizer>>,
+    #[serde(with = "config::regularizer")]
+    bias_regularizer: Option<Arc<dyn Regularizer>>,
+    #[serde(with = "config::regularizer", skip_serializing_if = "Option::is_none")]
+    activity_regularizer: Option<Arc<dyn Regularizer>>,
+    #[serde(with = "config::constraint")]
+    kernel_constraint: Option<Arc<dyn Constraint>>,
+    #[serde(with = "config::constraint")]
+    bias_constraint: Option<Arc<dyn Constraint>>,
     quantization_config: Absent,
     lora_rank: Absent,
     #[serde(skip)]
@@ -68,11 +75,11 @@ impl Default for Dense {
             use_bias: true,
             kernel_initializer: Arc::new(GlorotUniform::new()),
             bias_initializer: Arc::new(Zeros),
-            kernel_regularizer: Absent::default(),
-            bias_regularizer: Absent::default(),
-            activity_regularizer: Absent::default(),
-            kernel_constraint: Absent::default(),
-            bias_constraint: Absent::default(),
+            kernel_regularizer: None,
+            bias_regularizer: None,
+            activity_regularizer: None,
+            kernel_constraint: None,
+            bias_constraint: None,
             quantization_config: Absent::default(),
             lora_rank: Absent::default(),
             input_shape: None,
@@ -112,18 +119,9 @@ impl Dense {
         self
     }
 
-    /// How the kernel begins. Default: [`GlorotUniform`].
-    pub fn kernel_initializer(mut self, initializer: impl Initializer + 'static) -> Self {
-        self.kernel_initializer = Arc::new(initializer);
-        self
-    }
-
-    /// How the bias begins. Default: [`Zeros`].
-    pub fn bias_initializer(mut self, initializer: impl Initializer + 'static) -> Self {
-        self.bias_initializer = Arc::new(initializer);
-        self
-    }
-
+    rules_builder!(kernel);
+    rules_builder!(bias);
+    rules_builder!(activity);
     shared_settings!(builder);
 }
 
@@ -135,12 +133,26 @@ impl Layer for Dense {
                 x.shape()
             ));
         }
-        let kernel = scope.weight("kernel", [x.dim(-1), self.units], &self.kernel_initializer);
+        let kernel = scope.ruled_weight(
+            "kernel",
+            [x.dim(-1), self.units],
+            &self.kernel_initializer,
+            &self.kernel_regularizer,
+            &self.kernel_constraint,
+        );
         let mut y = x.matmul(&kernel);
         if self.use_bias {
-            y = y + scope.weight("bias", [self.units], &self.bias_initializer);
+            y = y + scope.ruled_weight(
+                "bias",
+                [self.units],
+                &self.bias_initializer,
+                &self.bias_regularizer,
+                &self.bias_constraint,
+            );
         }
-        self.activation.call(&y)
+        let y = self.activation.call(&y);
+        scope.regularize_activity(&y, &self.activity_regularizer);
+        y
     }
 
     fn class_name(&self) -> &str {
@@ -158,5 +170,5 @@ impl Layer for Dense {
         }
     }
 
-    shared_settings!(layer);
+    shared_settings!(layer masked);
 }

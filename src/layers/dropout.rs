@@ -99,5 +99,5 @@ impl Layer for Dropout {
         }
     }
 
-    shared_settings!(layer);
+    shared_settings!(layer masked);
 }

@@ -73,5 +73,5 @@ impl Layer for ELU {
         }
     }
 
-    shared_settings!(layer);
+    shared_settings!(layer masked);
 }

@@ -76,5 +76,5 @@ impl Layer for LeakyReLU {
         }
     }
 
-    shared_settings!(layer);
+    shared_settings!(layer masked);
 }

@@ -12,6 +12,7 @@ mod leaky_relu;
 mod prelu;
 mod relu;
 mod reshape;
+mod rules;
 mod softmax;
 
 use std::fmt::Debug;
@@ -32,6 +33,7 @@ pub use reshape::Reshape;
 pub use softmax::Softmax;
 
 pub(crate) use config::{parse, shared_settings, written};
+pub(crate) use rules::rules_builder;
 
 use crate::error::{Error, Result};
 use crate::graph::{Scope, Value};
@@ -101,6 +103,13 @@ pub trait Layer: Debug + Send + Sync {
         Ok(())
     }
 
+    /// Whether the layer treats each step of a sequence by itself, so that a
+    /// [mask](Scope::set_mask) of its inputs is one of its outputs too. Default: false, the mask
+    /// ends here.
+    fn supports_masking(&self) -> bool {
+        false
+    }
+
     /// The settings as Keras writes them, a JSON object.
     fn config(&self) -> Json {
         json!({})
@@ -130,6 +139,10 @@ impl Layer for Arc<dyn Layer> {
 
     fn validate(&self) -> Result<()> {
         self.as_ref().validate()
+    }
+
+    fn supports_masking(&self) -> bool {
+        self.as_ref().supports_masking()
     }
 
     fn config(&self) -> Json {
@@ -165,7 +178,7 @@ impl Scope {
     ) -> Value {
         self.enter(name, layer.class_name(), trainable);
         let output = match layer.validate() {
-            Ok(()) => layer.call(self, x),
+            Ok(()) => self.call_masked(layer, x),
             Err(error) => {
                 let error = self.named(error);
                 self.fail_with(error);
@@ -173,6 +186,20 @@ impl Scope {
             }
         };
         self.leave();
+        output
+    }
+}
+
+impl Scope {
+    /// The output of a layer, with the mask of its input where that goes on.
+    fn call_masked(&mut self, layer: &dyn Layer, x: &Value) -> Value {
+        let output = layer.call(self, x);
+        if layer.supports_masking()
+            && self.mask(&output).is_none()
+            && let Some(mask) = self.mask(x)
+        {
+            self.set_mask(&output, &mask);
+        }
         output
     }
 }

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::config::{self, Absent, Base};
-use super::{Layer, shared_settings};
+use super::config::{self, Base};
+use super::{Layer, rules_builder, shared_settings};
+use crate::constraints::Constraint;
 use crate::graph::{Scope, Value};
 use crate::initializers::{Initializer, Zeros};
+use crate::regularizers::Regularizer;
 
 /// The parametric rectified linear unit: `y = x` if `x >= 0`, else `alpha x`, with learnt `alpha`.
 ///
@@ -33,8 +35,10 @@ pub struct PReLU {
     base: Base,
     #[serde(with = "config::initializer")]
     alpha_initializer: Arc<dyn Initializer>,
-    alpha_regularizer: Absent,
-    alpha_constraint: Absent,
+    #[serde(with = "config::regularizer")]
+    alpha_regularizer: Option<Arc<dyn Regularizer>>,
+    #[serde(with = "config::constraint")]
+    alpha_constraint: Option<Arc<dyn Constraint>>,
     shared_axes: Option<Vec<usize>>,
 }
 
@@ -43,8 +47,8 @@ impl Default for PReLU {
         PReLU {
             base: Base::default(),
             alpha_initializer: Arc::new(Zeros),
-            alpha_regularizer: Absent::default(),
-            alpha_constraint: Absent::default(),
+            alpha_regularizer: None,
+            alpha_constraint: None,
             shared_axes: None,
         }
     }
@@ -56,11 +60,12 @@ impl PReLU {
         PReLU::default()
     }
 
-    /// How `alpha` begins. Default: [`Zeros`].
-    pub fn alpha_initializer(mut self, initializer: impl Initializer + 'static) -> Self {
-        self.alpha_initializer = Arc::new(initializer);
-        self
-    }
+    rules_builder!(
+        "alpha",
+        alpha_initializer,
+        alpha_regularizer,
+        alpha_constraint
+    );
 
     /// The axes along which `alpha` is shared, the batch counted as 0. Default: none.
     pub fn shared_axes(mut self, axes: impl Into<Vec<usize>>) -> Self {
@@ -85,7 +90,13 @@ impl Layer for PReLU {
                 }
             }
         }
-        let alpha = scope.weight("alpha", &shape, &self.alpha_initializer);
+        let alpha = scope.ruled_weight(
+            "alpha",
+            &shape,
+            &self.alpha_initializer,
+            &self.alpha_regularizer,
+            &self.alpha_constraint,
+        );
         let alpha = alpha.expand_dims(0);
         x.relu() - alpha * (-x).relu()
     }
@@ -94,5 +105,5 @@ impl Layer for PReLU {
         "PReLU"
     }
 
-    shared_settings!(layer);
+    shared_settings!(layer masked);
 }

@@ -93,5 +93,5 @@ impl Layer for ReLU {
         Ok(())
     }
 
-    shared_settings!(layer);
+    shared_settings!(layer masked);
 }

@@ -59,5 +59,5 @@ impl Layer for Softmax {
         "Softmax"
     }
 
-    shared_settings!(layer);
+    shared_settings!(layer masked);
 }

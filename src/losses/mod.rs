@@ -233,14 +233,27 @@ pub(crate) fn aligned(targets: Targets, y_true: &[usize], y_pred: &[usize]) -> O
     fits.then(|| Shape::new(wanted)).flatten()
 }
 
+/// Weights with axes of length 1 behind, so that they have as many as the costs.
+fn beside(weights: &Value, costs: &Value) -> Value {
+    let mut shape = weights.shape().dims().to_vec();
+    shape.resize(costs.rank().max(shape.len()), 1);
+    weights.reshape(shape)
+}
+
 /// Costs and their weights, multiplied: the mask of the loss and the weights of the samples.
 fn weighted(
     loss: &dyn Loss,
     y_true: &Value,
     costs: Value,
     weights: Option<&Value>,
+    mask: Option<&Value>,
 ) -> (Value, Option<Value>) {
-    let mask = loss.mask(y_true).map(|mask| match loss.reduction() {
+    let of_outputs = mask.map(|mask| beside(mask, &costs));
+    let mask = match (loss.mask(y_true), of_outputs) {
+        (Some(own), Some(of_outputs)) => Some(own * of_outputs),
+        (own, of_outputs) => own.or(of_outputs),
+    };
+    let mask = mask.map(|mask| match loss.reduction() {
         // Keras scales the mask so that dividing by all samples is a mean over those that count.
         Reduction::SumOverBatchSize => {
             let counted = mask.sum(..) + 1e-7;
@@ -249,11 +262,7 @@ fn weighted(
         }
         _ => mask,
     });
-    let weights = weights.map(|weights| {
-        let mut shape = weights.shape().dims().to_vec();
-        shape.resize(costs.rank().max(shape.len()), 1);
-        weights.reshape(shape)
-    });
+    let weights = weights.map(|weights| beside(weights, &costs));
     let weights = match (mask, weights) {
         (Some(mask), Some(weights)) => Some(mask * weights),
         (mask, weights) => mask.or(weights),
@@ -265,10 +274,17 @@ fn weighted(
 }
 
 /// The loss of a batch, as Keras's `loss(y_true, y_pred, sample_weight)`: one number, or with
-/// [`Reduction::None`] one a sample. Weights are one a sample.
-pub fn compute(loss: &dyn Loss, y_true: &Value, y_pred: &Value, weights: Option<&Value>) -> Value {
+/// [`Reduction::None`] one a sample. Weights are one a sample; a mask is 1 for the samples or steps
+/// that count and 0 for the others.
+pub fn compute(
+    loss: &dyn Loss,
+    y_true: &Value,
+    y_pred: &Value,
+    weights: Option<&Value>,
+    mask: Option<&Value>,
+) -> Value {
     let costs = loss.call(y_true, y_pred);
-    let (costs, weights) = weighted(loss, y_true, costs, weights);
+    let (costs, weights) = weighted(loss, y_true, costs, weights, mask);
     match (loss.reduction(), weights) {
         (Reduction::None, _) => costs,
         (Reduction::Sum, _) => costs.sum(..),

@@ -103,12 +103,15 @@ impl Built {
         {
             let y_true = scope.input(Port::Targets, self.targets(loss.targets(), key.batch));
             let weights = weighted.then(|| scope.input(Port::SampleWeight, [key.batch].into()));
-            let mut total = losses::compute(loss, &y_true, &y_pred, weights.as_ref());
+            let mask = scope.mask(&y_pred);
+            let (weights, mask) = (weights.as_ref(), mask.as_ref());
+            let mut total = losses::compute(loss, &y_true, &y_pred, weights, mask);
             for penalty in scope.losses() {
                 total = total + penalty;
             }
             goal.outputs.push(total.id());
             goal.loss = training.then(|| total.id());
+            goal.updates = scope.updates().to_vec();
         }
         drop((outputs, x, y_pred));
         let traced = scope.finish()?;

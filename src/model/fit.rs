@@ -10,7 +10,7 @@ use super::history::History;
 use super::network::Network;
 use super::plans::{Key, Mode, Prepared};
 use super::sequential::Sequential;
-use crate::backend::cpu::Run;
+use crate::backend::cpu::{Run, assign};
 use crate::callbacks::{self, Callback, Control, Logs, Progress};
 use crate::data::{AsRows, Order, Rows};
 use crate::error::{Error, Result};
@@ -711,12 +711,14 @@ pub(crate) fn train(
         return Ok(loss);
     }
     run.backward(&mut compiled.gradients);
+    assign(plan, workspace, &mut built.parameters);
     let trainable = built.variables.trainable;
     if let Some(parameters) = built.parameters.get_mut(..trainable) {
         let optimizer = compiled.optimizer.as_ref();
         compiled
             .state
             .apply(optimizer, variables, parameters, &mut compiled.gradients);
+        built.variables.constrain(parameters);
     }
     Ok(loss)
 }

@@ -5,7 +5,7 @@ use rand::Rng as _;
 use super::{Backward, Forward, Operation};
 use crate::kernels::parallel::chunks1;
 use crate::kernels::simd::dispatch;
-use crate::random::{Purpose, Rng, stream_hashed};
+use crate::random::{self, Purpose, Rng, stream_hashed};
 use crate::shape::Shape;
 
 /// What is drawn.
@@ -13,6 +13,10 @@ use crate::shape::Shape;
 pub(crate) enum Distribution {
     /// 0 with probability `rate`, else `1 / (1 - rate)`: what dropout multiplies with.
     Dropout { rate: f32 },
+    /// The normal distribution.
+    Normal { mean: f32, stddev: f32 },
+    /// Evenly from `low` up to but not including `high`.
+    Uniform { low: f32, high: f32 },
 }
 
 /// Numbers that depend on the model's seed, the op's place in the model and the step alone.
@@ -54,6 +58,28 @@ fn dropout(stream: impl Fn() -> Rng + Sync, rate: f32, mask: &mut [f32]) {
     });
 }
 
+/// The words of the stream that are set aside for a block of [`DRAWN`] numbers. A normal number
+/// takes two and rarely more; where blocks overlap, nothing but their independence suffers.
+const WORDS: u128 = 8 * DRAWN as u128;
+
+/// Numbers of a distribution: each block of them begins at a word of its own, so that a thread can
+/// begin with any.
+fn blocks(stream: impl Fn() -> Rng + Sync, out: &mut [f32], draw: impl Fn(&mut Rng) -> f32 + Sync) {
+    chunks1(out, |offset, out| {
+        let mut rng = stream();
+        let mut place = offset;
+        let mut rest = out;
+        while !rest.is_empty() {
+            // Pieces are whole blocks but for the last, so a block is never begun in its middle.
+            let (block, after) = rest.split_at_mut(DRAWN.min(rest.len()));
+            rng.set_word_pos((place / DRAWN) as u128 * WORDS);
+            block.iter_mut().for_each(|value| *value = draw(&mut rng));
+            place += block.len();
+            rest = after;
+        }
+    });
+}
+
 impl Operation for Random {
     fn name(&self) -> &str {
         "random"
@@ -71,12 +97,26 @@ impl Operation for Random {
         let draw = run.draw();
         let seed = self.seed.unwrap_or(draw.seed);
         let stream = || stream_hashed(seed, Purpose::Dropout, self.path, draw.step);
-        match self.distribution {
-            Distribution::Dropout { rate } => dropout(stream, rate, output),
-        }
+        self.draw(stream, output);
     }
 
     fn backward(&self, _input: usize, _run: &Backward, _gradient: &mut [f32], _: &mut [f32]) {}
+}
+
+impl Random {
+    fn draw(&self, stream: impl Fn() -> Rng + Sync, output: &mut [f32]) {
+        match self.distribution {
+            Distribution::Dropout { rate } => dropout(stream, rate, output),
+            Distribution::Normal { mean, stddev } => blocks(stream, output, |rng| {
+                mean + stddev * random::normal(rng) as f32
+            }),
+            Distribution::Uniform { low, high } => blocks(stream, output, |rng| {
+                // Rounding may bring a number up to `high`.
+                let number = low + (high - low) * random::uniform(rng);
+                number.min(high.next_down()).max(low)
+            }),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -121,6 +161,62 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn numbers_do_not_depend_on_how_they_are_split() {
+        let stream = || stream_hashed(7, Purpose::Dropout, 3, 11);
+        let count = GRAIN + 3 * PIECE + 5;
+        let mut all = vec![0.0; count];
+        blocks(stream, &mut all, |rng| random::normal(rng) as f32);
+        for (number, block) in all.chunks(DRAWN).enumerate() {
+            let mut rng = stream();
+            rng.set_word_pos(number as u128 * WORDS);
+            assert!(block.iter().all(|v| *v == random::normal(&mut rng) as f32));
+        }
+    }
+
+    /// The largest distance between the distribution of numbers and the one that they should have
+    /// (Kolmogorov and Smirnov), times the root of their count; above 1.95 once in a thousand.
+    fn distance(mut numbers: Vec<f32>, cumulative: impl Fn(f64) -> f64) -> f64 {
+        numbers.sort_by(f32::total_cmp);
+        let n = numbers.len() as f64;
+        let apart = numbers.iter().enumerate().map(|(i, x)| {
+            let wanted = cumulative(f64::from(*x));
+            (wanted - i as f64 / n)
+                .abs()
+                .max(((i + 1) as f64 / n - wanted).abs())
+        });
+        apart.fold(0.0, f64::max) * n.sqrt()
+    }
+
+    fn drawn(distribution: Distribution) -> Vec<f32> {
+        let op = Random {
+            distribution,
+            shape: Shape::from([100_000]),
+            seed: Some(5),
+            path: 9,
+        };
+        let mut out = vec![f32::NAN; 100_000];
+        let stream = || stream_hashed(5, Purpose::Dropout, op.path, 1);
+        op.draw(stream, &mut out);
+        out
+    }
+
+    #[test]
+    fn numbers_have_their_distribution() {
+        let normal = drawn(Distribution::Normal {
+            mean: 1.0,
+            stddev: 2.0,
+        });
+        let cumulative = |x: f64| 0.5 * libm::erfc(-(x - 1.0) / 2.0 / std::f64::consts::SQRT_2);
+        assert!(distance(normal, cumulative) < 1.95);
+        let uniform = drawn(Distribution::Uniform {
+            low: -1.0,
+            high: 3.0,
+        });
+        assert!(uniform.iter().all(|x| (-1.0..3.0).contains(x)));
+        assert!(distance(uniform, |x| (x + 1.0) / 4.0) < 1.95);
     }
 
     #[test]

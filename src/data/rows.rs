@@ -6,6 +6,8 @@ use ndarray::{
 use std::fmt;
 use std::ops::Range;
 
+use crate::kernels::parallel::{self, GRAIN, PIECE};
+
 /// What can be seen as rows of numbers: one row, one sample.
 ///
 /// Implemented for ndarray's arrays and views of any rank, layout and [`Element`], and for
@@ -182,7 +184,21 @@ impl<'a> Rows<'a> {
     /// An index that is not one of a row leaves its place as it was.
     pub fn gather(&self, indices: &[u32], out: &mut [f32]) {
         debug_assert_eq!(out.len(), indices.len() * self.row_size);
-        self.values.gather(indices, self.row_size, out);
+        let size = self.row_size;
+        if out.len() <= GRAIN {
+            return self.values.gather(indices, size, out);
+        }
+        parallel::chunks(out, GRAIN, self.piece(), |offset, out| {
+            let first = offset / size.max(1);
+            let indices = indices.get(first..).unwrap_or(&[]);
+            self.values.gather(indices, size, out);
+        });
+    }
+
+    /// How many values are copied at a time where several threads do: whole rows.
+    fn piece(&self) -> usize {
+        let size = self.row_size.max(1);
+        PIECE.div_ceil(size).saturating_mul(size)
     }
 
     /// Copies the rows `range` one after the other, each in row-major order, into `out` of
@@ -191,7 +207,15 @@ impl<'a> Rows<'a> {
     /// Indices that are not those of a row leave their places as they were.
     pub fn gather_range(&self, range: Range<usize>, out: &mut [f32]) {
         debug_assert_eq!(out.len(), range.len() * self.row_size);
-        self.values.gather_range(range, self.row_size, out);
+        let size = self.row_size;
+        if out.len() <= GRAIN {
+            return self.values.gather_range(range, size, out);
+        }
+        parallel::chunks(out, GRAIN, self.piece(), |offset, out| {
+            let start = range.start + offset / size.max(1);
+            let rows = start..start + out.len() / size.max(1);
+            self.values.gather_range(rows, size, out);
+        });
     }
 
     /// The rows `range` alone, as far as they exist. Nothing is copied.
@@ -858,5 +882,31 @@ mod tests {
             let axes: Vec<usize> = order.into_iter().filter(|axis| *axis < shape.len()).collect();
             check(&view.permuted_axes(axes));
         }
+    }
+
+    #[test]
+    fn many_values_are_gathered_in_pieces() {
+        // Rows of 3 do not fill a piece evenly.
+        let rows = GRAIN / 3 + 1000;
+        let all = Array::from_shape_fn((rows, 3), |(i, j)| (i * 3 + j) as f32);
+        let indices: Vec<u32> = (0..rows as u32).map(|i| i * 7 % rows as u32).collect();
+        let mut out = vec![f32::NAN; rows * 3];
+        all.as_rows().gather(&indices, &mut out);
+        for (place, index) in indices.iter().enumerate() {
+            let first = *index as f32 * 3.0;
+            assert_eq!(
+                out[place * 3..place * 3 + 3],
+                [first, first + 1.0, first + 2.0]
+            );
+        }
+        let mut part = vec![f32::NAN; (rows - 5) * 3];
+        // Not contiguous, so that the rows are gathered one by one.
+        let backwards = all.slice(ndarray::s![..;-1, ..]);
+        backwards.as_rows().gather_range(5..rows, &mut part);
+        let wanted = (0..(rows - 5) * 3).map(|i| {
+            let row = rows - 6 - i / 3;
+            (row * 3 + i % 3) as f32
+        });
+        assert!(part.iter().copied().eq(wanted));
     }
 }

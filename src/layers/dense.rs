@@ -61,6 +61,7 @@ pub struct Dense {
     #[serde(with = "config::constraint")]
     bias_constraint: Option<Arc<dyn Constraint>>,
     quantization_config: Absent,
+    #[serde(skip_serializing)]
     lora_rank: Absent,
     #[serde(skip)]
     input_shape: Option<Vec<usize>>,

@@ -36,10 +36,22 @@ pub struct Input {
 /// What Keras writes.
 #[derive(Serialize, Deserialize)]
 struct Config {
-    #[serde(flatten)]
-    base: Base,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(default = "float32")]
+    dtype: Json,
     #[serde(alias = "batch_input_shape")]
     batch_shape: Vec<Option<usize>>,
+    #[serde(default)]
+    sparse: bool,
+    #[serde(default)]
+    ragged: bool,
+    #[serde(default)]
+    optional: bool,
+}
+
+fn float32() -> Json {
+    Json::from("float32")
 }
 
 impl From<Config> for Input {
@@ -48,7 +60,11 @@ impl From<Config> for Input {
         Input {
             open: row.clone().any(Option::is_none),
             shape: row.map(|length| length.unwrap_or(0)).collect(),
-            base: config.base,
+            base: Base {
+                name: config.name,
+                dtype: config.dtype,
+                ..Base::default()
+            },
         }
     }
 }
@@ -57,7 +73,11 @@ impl From<Input> for Config {
     fn from(input: Input) -> Self {
         let row = input.shape.into_iter().map(Some);
         Config {
-            base: input.base,
+            name: input.base.name,
+            dtype: input.base.dtype,
+            sparse: false,
+            ragged: false,
+            optional: false,
             batch_shape: std::iter::once(None).chain(row).collect(),
         }
     }

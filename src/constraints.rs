@@ -24,7 +24,7 @@ use serde_json::{Value as Json, json};
 
 use crate::error::{Error, Result};
 use crate::registry::{self, Entry, read};
-use crate::shape::{MAX_RANK, Shape};
+use crate::shape::{AxisSetting, MAX_RANK, Shape};
 
 /// What weights are changed to after each update.
 ///
@@ -138,43 +138,18 @@ pub fn to_keras(constraint: &dyn Constraint) -> Json {
     json!({"class_name": constraint.class_name(), "config": constraint.config()})
 }
 
-/// The axes that a norm is taken over: one, or several, as Keras writes them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-enum Over {
-    One(isize),
-    Several(Vec<isize>),
-}
-
-impl Default for Over {
-    fn default() -> Self {
-        Over::One(0)
-    }
-}
-
-impl Over {
-    fn axes(&self) -> &[isize] {
-        match self {
-            Over::One(axis) => std::slice::from_ref(axis),
-            Over::Several(axes) => axes,
-        }
-    }
-
-    fn validate(&self, owner: &str, shape: &[usize]) -> Result<()> {
-        let rank = shape.len() as isize;
-        match self
-            .axes()
-            .iter()
-            .find(|axis| !(-rank..rank).contains(axis))
-        {
-            None => Ok(()),
-            Some(axis) => Err(Error::argument(
-                owner,
-                "axis",
-                format!("one of the {rank} axes of weights of shape {shape:?}"),
-                axis,
-            )),
-        }
+/// The axes that a norm is taken over are ones that the weights have.
+fn check_axes(owner: &str, axes: &AxisSetting, shape: &[usize]) -> Result<()> {
+    let rank = shape.len() as isize;
+    let mut axes = axes.axes().iter();
+    match axes.find(|axis| !(-rank..rank).contains(*axis)) {
+        None => Ok(()),
+        Some(axis) => Err(Error::argument(
+            owner,
+            "axis",
+            format!("one of the {rank} axes of weights of shape {shape:?}"),
+            axis,
+        )),
     }
 }
 
@@ -185,7 +160,7 @@ const EPSILON: f32 = 1e-7;
 const WIDE: usize = 64;
 
 /// Multiplies each group of weights along `axes` by `factor(norm of the group)`.
-fn rescale(weights: &mut [f32], shape: &[usize], over: &Over, factor: impl Fn(f32) -> f32) {
+fn rescale(weights: &mut [f32], shape: &[usize], over: &AxisSetting, factor: impl Fn(f32) -> f32) {
     let Some(shape) = Shape::new(shape).filter(|shape| shape.size() == weights.len()) else {
         return;
     };
@@ -291,7 +266,7 @@ impl Steps {
 #[serde(default)]
 pub struct MaxNorm {
     max_value: f32,
-    axis: Over,
+    axis: AxisSetting,
 }
 
 impl MaxNorm {
@@ -299,7 +274,7 @@ impl MaxNorm {
     pub fn new(max_value: f32) -> Self {
         MaxNorm {
             max_value,
-            axis: Over::default(),
+            axis: AxisSetting::One(0),
         }
     }
 }
@@ -323,7 +298,7 @@ impl Constraint for MaxNorm {
 
     fn validate(&self, shape: &[usize]) -> Result<()> {
         check("MaxNorm", "max_value", self.max_value)?;
-        self.axis.validate("MaxNorm", shape)
+        check_axes("MaxNorm", &self.axis, shape)
     }
 
     fn config(&self) -> Json {
@@ -352,7 +327,7 @@ pub struct MinMaxNorm {
     min_value: f32,
     max_value: f32,
     rate: f32,
-    axis: Over,
+    axis: AxisSetting,
 }
 
 impl MinMaxNorm {
@@ -362,7 +337,7 @@ impl MinMaxNorm {
             min_value,
             max_value,
             rate: 1.0,
-            axis: Over::default(),
+            axis: AxisSetting::One(0),
         }
     }
 
@@ -410,7 +385,7 @@ impl Constraint for MinMaxNorm {
                 self.rate,
             ));
         }
-        self.axis.validate("MinMaxNorm", shape)
+        check_axes("MinMaxNorm", &self.axis, shape)
     }
 
     fn config(&self) -> Json {
@@ -460,16 +435,24 @@ impl Constraint for NonNeg {
 /// UnitNorm::new().apply(&mut weights, &[2, 1]);
 /// assert!((weights[0] - 0.6).abs() < 1e-6);
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct UnitNorm {
-    axis: Over,
+    axis: AxisSetting,
 }
 
 impl UnitNorm {
     /// The norm along axis 0.
     pub fn new() -> Self {
-        UnitNorm::default()
+        UnitNorm {
+            axis: AxisSetting::One(0),
+        }
+    }
+}
+
+impl Default for UnitNorm {
+    fn default() -> Self {
+        UnitNorm::new()
     }
 }
 
@@ -483,7 +466,7 @@ impl Constraint for UnitNorm {
     }
 
     fn validate(&self, shape: &[usize]) -> Result<()> {
-        self.axis.validate("UnitNorm", shape)
+        check_axes("UnitNorm", &self.axis, shape)
     }
 
     fn config(&self) -> Json {
@@ -498,14 +481,14 @@ macro_rules! axis_builder {
             /// The axis that the norm is taken along; negative ones count from the end.
             /// Default: 0.
             pub fn axis(mut self, axis: isize) -> Self {
-                self.axis = Over::One(axis);
+                self.axis = AxisSetting::One(axis);
                 self
             }
 
             /// Several axes that the norm is taken along: `[0, 1, 2]` for each filter of a
             /// convolution.
             pub fn axes(mut self, axes: impl Into<Vec<isize>>) -> Self {
-                self.axis = Over::Several(axes.into());
+                self.axis = AxisSetting::Several(axes.into());
                 self
             }
         }

@@ -373,9 +373,7 @@ impl Regularizer for OrthogonalRegularizer {
         if x.dim(0) < 2 {
             return x.fail("`OrthogonalRegularizer` compares rows or columns, and got one".into());
         }
-        // Norms below Keras's epsilon of 1e-7 count as that.
-        let norms = x.square().sum_keepdims(-1).maximum(1e-14).sqrt();
-        let x = &x / norms;
+        let x = x.l2_normalize(-1);
         let products = x.matmul(&x.transpose([1, 0])).abs();
         // All products but those of a row with itself.
         let same = x.square().sum(-1).abs().sum(..);

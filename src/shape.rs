@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// The largest number of axes a value can have.
 pub const MAX_RANK: usize = 8;
 
@@ -231,6 +233,30 @@ impl From<Vec<isize>> for Axes {
 impl From<std::ops::RangeFull> for Axes {
     fn from(_: std::ops::RangeFull) -> Self {
         Axes::All
+    }
+}
+
+/// The setting `axis` as Keras writes it: one axis, or a list of them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum AxisSetting {
+    One(isize),
+    Several(Vec<isize>),
+}
+
+impl AxisSetting {
+    pub(crate) fn axes(&self) -> &[isize] {
+        match self {
+            AxisSetting::One(axis) => std::slice::from_ref(axis),
+            AxisSetting::Several(axes) => axes,
+        }
+    }
+
+    /// The axes of a setting, all of them where it is absent.
+    pub(crate) fn or_all(setting: &Option<AxisSetting>) -> Axes {
+        setting
+            .as_ref()
+            .map_or(Axes::All, |setting| Axes::from(setting.axes()))
     }
 }
 

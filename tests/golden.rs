@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use horn::graph::{Scope, Value};
-use horn::layers::Layer;
 use horn::losses::Loss;
 use horn::metrics::{Batch, Metric};
 use horn::optimizers::{Optimizer, State, Variable};
@@ -43,6 +42,19 @@ const PROMISED: &[&str] = &[
     "Huber",
     "LogCosh",
     "LogCoshError",
+    "BinaryFocalCrossentropy",
+    "CategoricalFocalCrossentropy",
+    "CategoricalGeneralizedCrossEntropy",
+    "CategoricalHinge",
+    "Circle",
+    "CosineSimilarity",
+    "CTC",
+    "Dice",
+    "Hinge",
+    "KLDivergence",
+    "Poisson",
+    "SquaredHinge",
+    "Tversky",
     "binary_crossentropy",
     "categorical_crossentropy",
     "sparse_categorical_crossentropy",

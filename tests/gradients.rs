@@ -293,6 +293,15 @@ fn losses_and_data() -> Vec<Case> {
     let bce = |r| BinaryCrossentropy::new().reduction(r);
     let cce = |r| CategoricalCrossentropy::new().reduction(r);
     let sparse = |r| Sparse::new().reduction(r);
+    let focal = |r| losses::BinaryFocalCrossentropy::new().reduction(r);
+    let classes = |r| losses::CategoricalFocalCrossentropy::new().reduction(r);
+    let signs = || vec![1., -1., 1., 1., -1., -1., 1., -1., 1., 1., -1., 1.];
+    // Vectors whose dot products are below 1, away from where distances are cut off.
+    let apart = || {
+        vec![
+            0.9, 0.1, 0.2, -0.3, 0.8, 0.1, 0.5, 0.4, -0.6, 0.1, -0.7, 0.6,
+        ]
+    };
     vec![
         case(
             "mse",
@@ -356,7 +365,7 @@ fn losses_and_data() -> Vec<Case> {
             "bce, axis 1",
             move |r| bce(r).axis(1),
             DEEP,
-            (labels, p(14)),
+            (labels.clone(), p(14)),
         ),
         case("cce", cce, ROWS, (one_hot.clone(), p(15))),
         case("cce, deep", cce, DEEP, (one_hot.clone(), p(16))),
@@ -382,7 +391,7 @@ fn losses_and_data() -> Vec<Case> {
             "cce, axis 1",
             move |r| cce(r).axis(1),
             DEEP,
-            (one_hot, p(20)),
+            (one_hot.clone(), p(20)),
         ),
         case("sparse", sparse, ROWS, (ids.clone(), p(21))),
         case("sparse, deep", sparse, DEEP, (ids.clone(), p(22))),
@@ -403,6 +412,123 @@ fn losses_and_data() -> Vec<Case> {
             move |r| sparse(r).ignore_class(-1).from_logits(true),
             ROWS,
             (vec![2.0, -1.0, 0.0, -1.0], logits(25)),
+        ),
+        case("focal", focal, ROWS, (labels.clone(), p(26))),
+        case(
+            "focal, balanced, smooth logits",
+            move |r| {
+                let loss = focal(r).from_logits(true).label_smoothing(0.1).gamma(1.5);
+                loss.apply_class_balancing(true).alpha(0.7)
+            },
+            DEEP,
+            (labels.clone(), logits(27)),
+        ),
+        case(
+            "focal, gamma 0",
+            move |r| focal(r).gamma(0.0).axis(1),
+            DEEP,
+            (labels.clone(), p(28)),
+        ),
+        case("categorical focal", classes, ROWS, (one_hot.clone(), p(29))),
+        case(
+            "categorical focal, logits, axis 1, three weights",
+            move |r| {
+                let loss = classes(r).from_logits(true).axis(1).label_smoothing(0.2);
+                loss.alphas([0.2, 0.5]).gamma(0.5)
+            },
+            DEEP,
+            (one_hot.clone(), logits(30)),
+        ),
+        case(
+            "generalized",
+            |r| {
+                losses::CategoricalGeneralizedCrossEntropy::new()
+                    .q(0.3)
+                    .reduction(r)
+            },
+            ROWS,
+            (vec![2.0, 0.0, 1.0, 1.0], p(31)),
+        ),
+        case(
+            "kld",
+            |r| losses::KLDivergence::new().reduction(r),
+            ROWS,
+            (p(32), p(33)),
+        ),
+        case(
+            "poisson",
+            |r| losses::Poisson::new().reduction(r),
+            ROWS,
+            positive(34),
+        ),
+        case(
+            "hinge",
+            |r| losses::Hinge::new().reduction(r),
+            ROWS,
+            (signs(), logits(35)),
+        ),
+        case(
+            "squared hinge of 0 and 1",
+            |r| losses::SquaredHinge::new().reduction(r),
+            ROWS,
+            (
+                signs().iter().map(|s| (s + 1.0) / 2.0).collect(),
+                logits(36),
+            ),
+        ),
+        case(
+            "categorical hinge",
+            |r| losses::CategoricalHinge::new().reduction(r),
+            ROWS,
+            (one_hot.clone(), logits(37)),
+        ),
+        case(
+            "cosine",
+            |r| losses::CosineSimilarity::new().reduction(r),
+            DEEP,
+            (logits(38), logits(39)),
+        ),
+        case(
+            "cosine, axis 1",
+            |r| losses::CosineSimilarity::new().axis(1).reduction(r),
+            &[3, 4, 1],
+            (logits(40), logits(41)),
+        ),
+        case(
+            "dice",
+            |r| losses::Dice::new().axis([1]).reduction(r),
+            ROWS,
+            (labels.clone(), p(42)),
+        ),
+        case(
+            "whole dice",
+            |r| losses::Dice::new().reduction(r),
+            ROWS,
+            (labels.clone(), p(43)),
+        ),
+        case(
+            "tversky",
+            |r| {
+                losses::Tversky::new()
+                    .alpha(0.3)
+                    .beta(0.9)
+                    .axis([-1])
+                    .reduction(r)
+            },
+            ROWS,
+            (labels, p(44)),
+        ),
+        case(
+            "quantile",
+            |r| losses::QuantileLoss::new(0.8).reduction(r),
+            ROWS,
+            values(45),
+        ),
+        case(
+            "circle",
+            |r| losses::Circle::new().gamma(4.0).reduction(r),
+            ROWS,
+            (vec![1.0, 7.0, 1.0, 7.0], apart()),
         ),
     ]
 }
@@ -446,6 +572,28 @@ fn every_loss_with_every_reduction_and_weights() {
                 );
             }
         }
+    }
+}
+
+#[test]
+fn sequences_of_labels_without_their_places() {
+    // Labels that differ, that repeat, of the longest possible length, and none at all.
+    let labels = [1., 2., 0., 2., 2., 0., 1., 1., 2., 0., 0., 0.];
+    for (seed, steps) in [(1, 5), (2, 8)] {
+        let shape = [4, steps, 4];
+        let mut probe = Probe::new(&[&shape], true, |scope, v| {
+            let labels = scope.constant(&labels, [4, 3]);
+            losses::compute(
+                &losses::CTC::new().reduction(Reduction::None),
+                &labels,
+                &v[0],
+                None,
+                None,
+            )
+        })
+        .unwrap();
+        probe.randomize(seed);
+        sound(&format!("ctc, {steps} steps"), &mut probe);
     }
 }
 

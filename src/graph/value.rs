@@ -10,6 +10,7 @@ use crate::ops::binary_crossentropy::{BinaryCrossentropy, Prediction};
 use crate::ops::broadcast::Broadcast;
 use crate::ops::categorical_crossentropy::CategoricalCrossentropy;
 use crate::ops::concat::Concat;
+use crate::ops::ctc::Ctc;
 use crate::ops::gather::Gather;
 use crate::ops::log_softmax::LogSoftmax;
 use crate::ops::matmul::MatMul;
@@ -351,6 +352,11 @@ impl Value {
         self.reduce(Reduction::Max, axes.into(), true)
     }
 
+    /// Divided by its norm over axes; norms below 1e-7, Keras's epsilon, count as that.
+    pub fn l2_normalize(&self, axes: impl Into<Axes>) -> Value {
+        self / self.square().sum_keepdims(axes).maximum(1e-14).sqrt()
+    }
+
     /// Softmax along an axis: `exp(x) / sum(exp(x))`, without overflow.
     pub fn softmax(&self, axis: isize) -> Value {
         let axis = self.axis(axis);
@@ -467,6 +473,30 @@ impl Value {
         self.apply(Op::Gather(Gather { axis }), &[indices])
     }
 
+    /// Rows that are 1 where the whole numbers in this value say and 0 elsewhere: `(...)` gives
+    /// `(..., classes)`. Numbers that name no class give a row of zeros.
+    pub fn one_hot(&self, classes: usize) -> Value {
+        let mut shape = vec![1; self.rank() + 1];
+        if let Some(last) = shape.last_mut() {
+            *last = classes;
+        }
+        let all: Vec<f32> = (0..classes).map(|class| class as f32).collect();
+        self.expand_dims(-1).equal(self.constant(&all, shape))
+    }
+
+    /// A constant of this shape, row-major, for the model that this value belongs to.
+    pub fn constant(&self, values: &[f32], shape: impl AsRef<[usize]>) -> Value {
+        let shape = shape.as_ref();
+        match Shape::new(shape).filter(|shape| shape.size() == values.len()) {
+            Some(shape) => {
+                let op = Op::Constant(Arc::from(values));
+                let (id, shape) = self.graph.borrow_mut().add(op, &[], shape);
+                Value::new(&self.graph, id, shape)
+            }
+            None => self.fail(format!("{} numbers do not fill {shape:?}", values.len())),
+        }
+    }
+
     /// A kernel of one's own on this value and others.
     pub fn custom(&self, operation: impl Operation + 'static, others: &[&Value]) -> Value {
         self.apply(Op::Custom(Arc::new(operation)), others)
@@ -508,6 +538,14 @@ impl Value {
             ignore_class,
         };
         ids.apply(Op::SparseCategoricalCrossentropy(op), &[self])
+    }
+}
+
+impl Value {
+    /// The cost of [connectionist temporal classification](crate::losses::CTC) of the logits
+    /// `self`, `(batch, steps, classes)`, for labels `(batch, longest)`.
+    pub(crate) fn ctc(&self, labels: &Value) -> Value {
+        labels.apply(Op::Ctc(Ctc), &[self])
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Loss, Reduction, Targets, axis_last, check_smoothing, shared_settings};
+use super::{Loss, Reduction, Targets, axis_last, check_fraction, shared_settings, smooth_binary};
 use crate::error::Result;
 use crate::graph::Value;
 
@@ -47,37 +47,13 @@ impl Default for BinaryCrossentropy {
 
 impl BinaryCrossentropy {
     shared_settings!(builder);
-
-    /// Whether the predictions are logits rather than probabilities. Default: false.
-    pub fn from_logits(mut self, from_logits: bool) -> Self {
-        self.from_logits = from_logits;
-        self
-    }
-
-    /// How far targets are drawn towards one half, from 0 to 1. Default: 0.
-    pub fn label_smoothing(mut self, label_smoothing: f32) -> Self {
-        self.label_smoothing = label_smoothing;
-        self
-    }
-
-    /// The axis that is averaged. Default: -1.
-    pub fn axis(mut self, axis: isize) -> Self {
-        self.axis = axis;
-        self
-    }
+    shared_settings!(crossentropy "one half");
 }
 
 impl Loss for BinaryCrossentropy {
     fn call(&self, y_true: &Value, y_pred: &Value) -> Value {
-        let smoothed;
-        let targets = match self.label_smoothing {
-            0.0 => y_true,
-            smoothing => {
-                smoothed = y_true * (1.0 - smoothing) + 0.5 * smoothing;
-                &smoothed
-            }
-        };
-        let costs = y_pred.binary_crossentropy(targets, self.from_logits);
+        let targets = smooth_binary(y_true, self.label_smoothing);
+        let costs = y_pred.binary_crossentropy(&targets, self.from_logits);
         axis_last(&costs, self.axis).mean(-1)
     }
 
@@ -86,7 +62,11 @@ impl Loss for BinaryCrossentropy {
     }
 
     fn validate(&self) -> Result<()> {
-        check_smoothing("BinaryCrossentropy", self.label_smoothing)
+        check_fraction(
+            "BinaryCrossentropy",
+            "label_smoothing",
+            self.label_smoothing,
+        )
     }
 
     shared_settings!(loss "BinaryCrossentropy");

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Loss, Reduction, Targets, axis_last, check_smoothing, shared_settings};
+use super::{Loss, Reduction, Targets, axis_last, check_fraction, shared_settings, smooth_classes};
 use crate::error::Result;
 use crate::graph::Value;
 
@@ -11,6 +11,8 @@ use crate::graph::Value;
 /// `-sum(t ln p)` over an axis: `(batch, ..., classes)` costs `(batch, ...)`. Probabilities `p`
 /// are divided by their sum and clipped to `[1e-7, 1 - 1e-7]`; with `from_logits` the predictions
 /// are what would go into a softmax.
+///
+/// As in Keras, `label_smoothing` divides by the length of the last axis, whatever `axis` is.
 ///
 /// Source: <https://keras.io/api/losses/probabilistic_losses/#categoricalcrossentropy-class>
 ///
@@ -47,33 +49,12 @@ impl Default for CategoricalCrossentropy {
 
 impl CategoricalCrossentropy {
     shared_settings!(builder);
-
-    /// Whether the predictions are logits rather than probabilities. Default: false.
-    pub fn from_logits(mut self, from_logits: bool) -> Self {
-        self.from_logits = from_logits;
-        self
-    }
-
-    /// How far targets are drawn towards an even spread, from 0 to 1. Default: 0.
-    pub fn label_smoothing(mut self, label_smoothing: f32) -> Self {
-        self.label_smoothing = label_smoothing;
-        self
-    }
-
-    /// The axis of the classes. Default: -1.
-    pub fn axis(mut self, axis: isize) -> Self {
-        self.axis = axis;
-        self
-    }
+    shared_settings!(crossentropy "an even spread");
 }
 
 impl Loss for CategoricalCrossentropy {
     fn call(&self, y_true: &Value, y_pred: &Value) -> Value {
-        let mut targets = axis_last(y_true, self.axis);
-        if self.label_smoothing != 0.0 {
-            let spread = self.label_smoothing / targets.dim(-1) as f32;
-            targets = targets * (1.0 - self.label_smoothing) + spread;
-        }
+        let targets = axis_last(&smooth_classes(y_true, self.label_smoothing), self.axis);
         axis_last(y_pred, self.axis).categorical_crossentropy(&targets, self.from_logits)
     }
 
@@ -82,7 +63,11 @@ impl Loss for CategoricalCrossentropy {
     }
 
     fn validate(&self) -> Result<()> {
-        check_smoothing("CategoricalCrossentropy", self.label_smoothing)
+        check_fraction(
+            "CategoricalCrossentropy",
+            "label_smoothing",
+            self.label_smoothing,
+        )
     }
 
     shared_settings!(loss "CategoricalCrossentropy");

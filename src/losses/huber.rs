@@ -11,7 +11,7 @@ use crate::graph::Value;
 /// `mean(e² / 2 if |e| <= delta else delta |e| - delta² / 2)` over the last axis, where
 /// `e = y_true - y_pred`: `(batch, ..., units)` costs `(batch, ...)`.
 ///
-/// Keras does not write `delta` in its configurations; this crate does, and reads 1 without it.
+/// Keras does not write `delta` in its configurations; this crate does where it is not 1.
 ///
 /// Source: Huber 1964; <https://keras.io/api/losses/regression_losses/#huber-class>
 ///
@@ -29,7 +29,12 @@ use crate::graph::Value;
 pub struct Huber {
     name: String,
     reduction: Reduction,
+    #[serde(skip_serializing_if = "is_one")]
     delta: f32,
+}
+
+fn is_one(delta: &f32) -> bool {
+    *delta == 1.0
 }
 
 impl Default for Huber {

@@ -5,34 +5,62 @@
 //! in one place for all of them.
 
 mod binary_crossentropy;
+mod binary_focal_crossentropy;
 mod categorical_crossentropy;
+mod categorical_focal_crossentropy;
+mod categorical_generalized_cross_entropy;
+mod categorical_hinge;
+mod circle;
+mod cosine_similarity;
+mod ctc;
+mod dice;
+mod hinge;
 mod huber;
+mod kl_divergence;
 mod log_cosh;
 mod mean_absolute_error;
 mod mean_absolute_percentage_error;
 mod mean_squared_error;
 mod mean_squared_logarithmic_error;
+mod poisson;
+mod quantile_loss;
 mod sparse_categorical_crossentropy;
+mod squared_hinge;
+mod tversky;
 
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 pub use binary_crossentropy::BinaryCrossentropy;
+pub use binary_focal_crossentropy::BinaryFocalCrossentropy;
 pub use categorical_crossentropy::CategoricalCrossentropy;
+pub use categorical_focal_crossentropy::CategoricalFocalCrossentropy;
+pub use categorical_generalized_cross_entropy::CategoricalGeneralizedCrossEntropy;
+pub use categorical_hinge::CategoricalHinge;
+pub use circle::Circle;
+pub use cosine_similarity::CosineSimilarity;
+pub use ctc::CTC;
+pub use dice::Dice;
+pub use hinge::Hinge;
 pub use huber::Huber;
+pub use kl_divergence::KLDivergence;
 pub use log_cosh::LogCosh;
 pub use mean_absolute_error::MeanAbsoluteError;
 pub use mean_absolute_percentage_error::MeanAbsolutePercentageError;
 pub use mean_squared_error::MeanSquaredError;
 pub use mean_squared_logarithmic_error::MeanSquaredLogarithmicError;
+pub use poisson::Poisson;
+pub use quantile_loss::QuantileLoss;
 pub use sparse_categorical_crossentropy::SparseCategoricalCrossentropy;
+pub use squared_hinge::SquaredHinge;
+pub use tversky::Tversky;
 
 use crate::error::{Error, Result};
 use crate::graph::Value;
+use crate::registry::{self, Entry, read};
 use crate::shape::Shape;
 
 /// How the costs of the samples become one number.
@@ -67,6 +95,24 @@ pub enum Targets {
         /// A class that counts for nothing, and may lie outside.
         ignored: Option<i64>,
     },
+    /// Whole numbers, one where the predictions have a row: rows of the same number belong
+    /// together.
+    Groups,
+    /// A row of class ids of any length for each sample, ended by zeros.
+    Sequences,
+}
+
+impl Targets {
+    /// The shape of the targets beside predictions of this shape, if that settles it.
+    pub(crate) fn beside(self, y_pred: Shape) -> Option<Shape> {
+        match self {
+            Targets::ClassIds { .. } | Targets::Groups if y_pred.rank() > 1 => {
+                Some(y_pred.without(y_pred.rank() - 1))
+            }
+            Targets::Sequences => None,
+            _ => Some(y_pred),
+        }
+    }
 }
 
 /// What a sample costs, written in ops; its gradient comes by itself.
@@ -118,8 +164,9 @@ pub trait Loss: Debug + Send + Sync {
         Targets::Values
     }
 
-    /// Which samples count: 1 where they do, 0 where they do not; nothing when all do.
-    fn mask(&self, _y_true: &Value) -> Option<Value> {
+    /// Which samples count, by their targets or by what they cost: 1 where they do, 0 where they
+    /// do not; nothing when all do.
+    fn mask(&self, _y_true: &Value, _costs: &Value) -> Option<Value> {
         None
     }
 
@@ -159,8 +206,8 @@ impl Loss for Arc<dyn Loss> {
         self.as_ref().targets()
     }
 
-    fn mask(&self, y_true: &Value) -> Option<Value> {
-        self.as_ref().mask(y_true)
+    fn mask(&self, y_true: &Value, costs: &Value) -> Option<Value> {
+        self.as_ref().mask(y_true, costs)
     }
 
     fn validate(&self) -> Result<()> {
@@ -224,7 +271,11 @@ impl<F: Fn(&Value, &Value) -> Value + Send + Sync> Loss for FnLoss<F> {
 /// drops its axis, and nothing else is stretched.
 pub(crate) fn aligned(targets: Targets, y_true: &[usize], y_pred: &[usize]) -> Option<Shape> {
     let wanted = match (targets, y_pred) {
-        (Targets::ClassIds { .. }, [samples @ .., _]) => samples,
+        (Targets::ClassIds { .. } | Targets::Groups, [samples @ .., _]) => samples,
+        (Targets::Sequences, [rows, ..]) => {
+            let fits = y_true.len() == 2 && y_true.first() == Some(rows);
+            return fits.then(|| Shape::new(y_true)).flatten();
+        }
         (_, all) => all,
     };
     let fits = y_true == wanted
@@ -249,7 +300,7 @@ fn weighted(
     mask: Option<&Value>,
 ) -> (Value, Option<Value>) {
     let of_outputs = mask.map(|mask| beside(mask, &costs));
-    let mask = match (loss.mask(y_true), of_outputs) {
+    let mask = match (loss.mask(y_true, &costs), of_outputs) {
         (Some(own), Some(of_outputs)) => Some(own * of_outputs),
         (own, of_outputs) => own.or(of_outputs),
     };
@@ -299,57 +350,33 @@ pub fn compute(
     }
 }
 
-/// Makes a loss from Keras's configuration.
-type Make = fn(&Json) -> Result<Arc<dyn Loss>>;
-
-/// Every loss: Keras's class, its short names, and how it is made.
-const TABLE: &[(&str, &[&str], Make)] = &[
-    (
-        "BinaryCrossentropy",
-        &["binary_crossentropy", "bce"],
-        make::<BinaryCrossentropy>,
-    ),
-    (
-        "CategoricalCrossentropy",
-        &["categorical_crossentropy", "cce"],
-        make::<CategoricalCrossentropy>,
-    ),
-    ("Huber", &["huber"], make::<Huber>),
-    ("LogCosh", &["log_cosh", "logcosh"], make::<LogCosh>),
-    (
-        "MeanAbsoluteError",
-        &["mean_absolute_error", "mae"],
-        make::<MeanAbsoluteError>,
-    ),
-    (
-        "MeanAbsolutePercentageError",
-        &["mean_absolute_percentage_error", "mape"],
-        make::<MeanAbsolutePercentageError>,
-    ),
-    (
-        "MeanSquaredError",
-        &["mean_squared_error", "mse"],
-        make::<MeanSquaredError>,
-    ),
-    (
-        "MeanSquaredLogarithmicError",
-        &["mean_squared_logarithmic_error", "msle"],
-        make::<MeanSquaredLogarithmicError>,
-    ),
-    (
-        "SparseCategoricalCrossentropy",
-        &["sparse_categorical_crossentropy"],
-        make::<SparseCategoricalCrossentropy>,
-    ),
+/// Every loss: Keras's class, its other names, and how it is made.
+#[rustfmt::skip]
+const TABLE: &[Entry<dyn Loss>] = &[
+    ("BinaryCrossentropy", &["binary_crossentropy", "bce", "BCE"], |c| Ok(Arc::new(read::<BinaryCrossentropy>("BinaryCrossentropy", c)?))),
+    ("BinaryFocalCrossentropy", &["binary_focal_crossentropy"], |c| Ok(Arc::new(read::<BinaryFocalCrossentropy>("BinaryFocalCrossentropy", c)?))),
+    ("CategoricalCrossentropy", &["categorical_crossentropy", "cce"], |c| Ok(Arc::new(read::<CategoricalCrossentropy>("CategoricalCrossentropy", c)?))),
+    ("CategoricalFocalCrossentropy", &["categorical_focal_crossentropy"], |c| Ok(Arc::new(read::<CategoricalFocalCrossentropy>("CategoricalFocalCrossentropy", c)?))),
+    ("CategoricalGeneralizedCrossEntropy", &["categorical_generalized_cross_entropy"], |c| Ok(Arc::new(read::<CategoricalGeneralizedCrossEntropy>("CategoricalGeneralizedCrossEntropy", c)?))),
+    ("CategoricalHinge", &["categorical_hinge"], |c| Ok(Arc::new(read::<CategoricalHinge>("CategoricalHinge", c)?))),
+    ("Circle", &["circle"], |c| Ok(Arc::new(read::<Circle>("Circle", c)?))),
+    ("CosineSimilarity", &["cosine_similarity"], |c| Ok(Arc::new(read::<CosineSimilarity>("CosineSimilarity", c)?))),
+    ("CTC", &["ctc"], |c| Ok(Arc::new(read::<CTC>("CTC", c)?))),
+    ("Dice", &["dice"], |c| Ok(Arc::new(read::<Dice>("Dice", c)?))),
+    ("Hinge", &["hinge"], |c| Ok(Arc::new(read::<Hinge>("Hinge", c)?))),
+    ("Huber", &["huber"], |c| Ok(Arc::new(read::<Huber>("Huber", c)?))),
+    ("KLDivergence", &["kl_divergence", "kld", "KLD", "kullback_leibler_divergence"], |c| Ok(Arc::new(read::<KLDivergence>("KLDivergence", c)?))),
+    ("LogCosh", &["log_cosh", "logcosh"], |c| Ok(Arc::new(read::<LogCosh>("LogCosh", c)?))),
+    ("MeanAbsoluteError", &["mean_absolute_error", "mae", "MAE"], |c| Ok(Arc::new(read::<MeanAbsoluteError>("MeanAbsoluteError", c)?))),
+    ("MeanAbsolutePercentageError", &["mean_absolute_percentage_error", "mape", "MAPE"], |c| Ok(Arc::new(read::<MeanAbsolutePercentageError>("MeanAbsolutePercentageError", c)?))),
+    ("MeanSquaredError", &["mean_squared_error", "mse", "MSE"], |c| Ok(Arc::new(read::<MeanSquaredError>("MeanSquaredError", c)?))),
+    ("MeanSquaredLogarithmicError", &["mean_squared_logarithmic_error", "msle", "MSLE"], |c| Ok(Arc::new(read::<MeanSquaredLogarithmicError>("MeanSquaredLogarithmicError", c)?))),
+    ("Poisson", &["poisson"], |c| Ok(Arc::new(read::<Poisson>("Poisson", c)?))),
+    ("QuantileLoss", &["quantile_loss", "pinball"], |c| Ok(Arc::new(read::<QuantileLoss>("QuantileLoss", c)?))),
+    ("SparseCategoricalCrossentropy", &["sparse_categorical_crossentropy"], |c| Ok(Arc::new(read::<SparseCategoricalCrossentropy>("SparseCategoricalCrossentropy", c)?))),
+    ("SquaredHinge", &["squared_hinge"], |c| Ok(Arc::new(read::<SquaredHinge>("SquaredHinge", c)?))),
+    ("Tversky", &["tversky"], |c| Ok(Arc::new(read::<Tversky>("Tversky", c)?))),
 ];
-
-fn make<L: Loss + DeserializeOwned + 'static>(config: &Json) -> Result<Arc<dyn Loss>> {
-    let loss: L = serde_json::from_value(config.clone()).map_err(|error| Error::Config {
-        class_name: "loss".into(),
-        message: error.to_string(),
-    })?;
-    Ok(Arc::new(loss))
-}
 
 /// The loss with Keras's name, as `keras.losses.get`: `"mse"`, `"binary_crossentropy"`, ...
 ///
@@ -366,20 +393,7 @@ fn make<L: Loss + DeserializeOwned + 'static>(config: &Json) -> Result<Arc<dyn L
 /// # Ok::<(), horn::Error>(())
 /// ```
 pub fn get(name: &str) -> Result<Arc<dyn Loss>> {
-    named(name, &json!({}))
-}
-
-fn named(name: &str, config: &Json) -> Result<Arc<dyn Loss>> {
-    let matches = |(class, names, _): &&(&str, &[&str], Make)| {
-        class.eq_ignore_ascii_case(name) || names.contains(&name.to_lowercase().as_str())
-    };
-    match TABLE.iter().find(matches) {
-        Some((_, _, make)) => make(config),
-        None => {
-            let known = TABLE.iter().flat_map(|(_, names, _)| names.iter().copied());
-            Err(Error::unknown("loss", name, known))
-        }
-    }
+    registry::named("loss", TABLE, name, &json!({}))
 }
 
 /// A loss from what Keras writes: a name, or `{"class_name", "config"}`.
@@ -389,11 +403,7 @@ fn named(name: &str, config: &Json) -> Result<Arc<dyn Loss>> {
 /// [`Error::Unknown`] for a name that is not there, [`Error::Config`] for a setting that cannot be
 /// understood.
 pub fn from_keras(json: &Json) -> Result<Arc<dyn Loss>> {
-    if let Some(name) = json.as_str() {
-        return get(name);
-    }
-    let class_name = json.get("class_name").and_then(Json::as_str).unwrap_or("");
-    named(class_name, json.get("config").unwrap_or(&json!({})))
+    registry::described("loss", TABLE, json)
 }
 
 /// What Keras writes for a loss: `{"class_name", "config"}`.
@@ -409,6 +419,28 @@ macro_rules! shared_settings {
             Self::default()
         }
 
+        $crate::losses::shared_settings!(named builder);
+    };
+    (crossentropy $towards:literal) => {
+        /// Whether the predictions are logits rather than probabilities. Default: false.
+        pub fn from_logits(mut self, from_logits: bool) -> Self {
+            self.from_logits = from_logits;
+            self
+        }
+
+        #[doc = concat!("How far targets are drawn towards ", $towards, ", from 0 to 1. Default: 0.")]
+        pub fn label_smoothing(mut self, label_smoothing: f32) -> Self {
+            self.label_smoothing = label_smoothing;
+            self
+        }
+
+        /// The axis that is reduced. Default: -1.
+        pub fn axis(mut self, axis: isize) -> Self {
+            self.axis = axis;
+            self
+        }
+    };
+    (named builder) => {
         /// How costs become one number. Default: their mean over the batch.
         pub fn reduction(mut self, reduction: $crate::losses::Reduction) -> Self {
             self.reduction = reduction;
@@ -421,7 +453,7 @@ macro_rules! shared_settings {
             self
         }
     };
-    (loss $class:literal) => {
+    (loss $class:expr) => {
         fn name(&self) -> &str {
             &self.name
         }
@@ -456,18 +488,104 @@ pub(crate) fn axis_last(value: &Value, axis: isize) -> Value {
     }
 }
 
-/// A fraction for label smoothing lies between 0 and 1.
-pub(crate) fn check_smoothing(class_name: &str, label_smoothing: f32) -> Result<()> {
-    match (0.0..=1.0).contains(&label_smoothing) {
+/// Targets between 0 and 1, drawn towards one half.
+fn smooth_binary(targets: &Value, smoothing: f32) -> Value {
+    match smoothing {
+        0.0 => targets.clone(),
+        _ => targets * (1.0 - smoothing) + 0.5 * smoothing,
+    }
+}
+
+/// One-hot targets, drawn towards an even spread over the last axis.
+fn smooth_classes(targets: &Value, smoothing: f32) -> Value {
+    match smoothing {
+        0.0 => targets.clone(),
+        _ => targets * (1.0 - smoothing) + smoothing / targets.dim(-1) as f32,
+    }
+}
+
+/// How much an error counts in a focal loss: to the power of `gamma`.
+fn focus(error: &Value, gamma: f32) -> Value {
+    match gamma {
+        // The general power has no derivative at 0.
+        0.0 => error * 0.0 + 1.0,
+        2.0 => error.square(),
+        _ => error.pow(gamma),
+    }
+}
+
+/// A fraction lies between 0 and 1.
+fn check_fraction(class_name: &str, argument: &'static str, fraction: f32) -> Result<()> {
+    match (0.0..=1.0).contains(&fraction) {
         true => Ok(()),
         false => Err(Error::argument(
             class_name,
-            "label_smoothing",
+            argument,
             "between 0 and 1",
-            label_smoothing,
+            fraction,
         )),
     }
 }
+
+/// The `gamma` of a focal loss is a number of at least 0.
+fn check_focus(class_name: &str, gamma: f32) -> Result<()> {
+    match gamma >= 0.0 && gamma.is_finite() {
+        true => Ok(()),
+        false => Err(Error::argument(
+            class_name,
+            "gamma",
+            "finite and at least 0",
+            gamma,
+        )),
+    }
+}
+
+/// A loss whose only settings are its name and its reduction: its docs, its type, Keras's name,
+/// what its targets are if not [`Targets::Values`], and what a sample costs.
+macro_rules! plain_loss {
+    (
+        $(#[$doc:meta])* $Loss:ident, $name:literal, $(targets: $targets:expr,)?
+        |$y_true:ident, $y_pred:ident| $costs:expr
+    ) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[serde(default)]
+        pub struct $Loss {
+            name: String,
+            reduction: $crate::losses::Reduction,
+        }
+
+        impl Default for $Loss {
+            fn default() -> Self {
+                $Loss {
+                    name: $name.into(),
+                    reduction: Default::default(),
+                }
+            }
+        }
+
+        impl $Loss {
+            $crate::losses::shared_settings!(builder);
+        }
+
+        impl $crate::losses::Loss for $Loss {
+            fn call(
+                &self,
+                $y_true: &$crate::graph::Value,
+                $y_pred: &$crate::graph::Value,
+            ) -> $crate::graph::Value {
+                $costs
+            }
+
+            $(fn targets(&self) -> $crate::losses::Targets {
+                $targets
+            })?
+
+            $crate::losses::shared_settings!(loss stringify!($Loss));
+        }
+    };
+}
+use plain_loss;
 
 #[cfg(test)]
 mod tests {

@@ -69,7 +69,7 @@ impl Loss for SparseCategoricalCrossentropy {
         }
     }
 
-    fn mask(&self, y_true: &Value) -> Option<Value> {
+    fn mask(&self, y_true: &Value, _costs: &Value) -> Option<Value> {
         self.ignore_class
             .map(|ignored| y_true.not_equal(ignored as f32))
     }

@@ -74,7 +74,7 @@ impl Bench {
             outputs: vec![costs.id()],
             ..Goal::default()
         };
-        if let Some(mask) = loss.mask(&targets) {
+        if let Some(mask) = loss.mask(&targets, &costs) {
             goal.outputs.push(mask.id());
         }
         drop((targets, predictions, costs));
@@ -360,6 +360,31 @@ mean_of! {
     /// The mean categorical cross-entropy of class ids, as a metric; see
     /// [`losses::SparseCategoricalCrossentropy`].
     SparseCategoricalCrossentropy, losses::SparseCategoricalCrossentropy, "sparse_categorical_crossentropy"
+}
+
+mean_of! {
+    /// The mean hinge cost, as a metric; see [`losses::Hinge`].
+    Hinge, losses::Hinge, "hinge"
+}
+
+mean_of! {
+    /// The mean squared hinge cost, as a metric; see [`losses::SquaredHinge`].
+    SquaredHinge, losses::SquaredHinge, "squared_hinge"
+}
+
+mean_of! {
+    /// The mean categorical hinge cost, as a metric; see [`losses::CategoricalHinge`].
+    CategoricalHinge, losses::CategoricalHinge, "categorical_hinge"
+}
+
+mean_of! {
+    /// The mean Kullback-Leibler divergence, as a metric; see [`losses::KLDivergence`].
+    KLDivergence, losses::KLDivergence, "kl_divergence"
+}
+
+mean_of! {
+    /// The mean Poisson cost, as a metric; see [`losses::Poisson`].
+    Poisson, losses::Poisson, "poisson"
 }
 
 #[cfg(test)]

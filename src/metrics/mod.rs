@@ -26,9 +26,9 @@ pub use accuracy::{Accuracy, EqualityAccuracy};
 pub use binary_accuracy::BinaryAccuracy;
 pub use categorical_accuracy::CategoricalAccuracy;
 pub use mean_loss::{
-    BinaryCrossentropy, CategoricalCrossentropy, Huber, LogCoshError, MeanAbsoluteError,
-    MeanAbsolutePercentageError, MeanLoss, MeanSquaredError, MeanSquaredLogarithmicError,
-    SparseCategoricalCrossentropy,
+    BinaryCrossentropy, CategoricalCrossentropy, CategoricalHinge, Hinge, Huber, KLDivergence,
+    LogCoshError, MeanAbsoluteError, MeanAbsolutePercentageError, MeanLoss, MeanSquaredError,
+    MeanSquaredLogarithmicError, Poisson, SparseCategoricalCrossentropy, SquaredHinge,
 };
 pub use running_mean::RunningMean;
 pub use sparse_categorical_accuracy::SparseCategoricalAccuracy;
@@ -57,6 +57,11 @@ const METRICS: &[(&str, &[&str], FromConfig)] = &[
     ("MeanSquaredLogarithmicError",    &["mean_squared_logarithmic_error", "msle"], MeanSquaredLogarithmicError::from_config),
     ("LogCoshError",                   &["log_cosh_error", "log_cosh", "logcosh"], LogCoshError::from_config),
     ("Huber",                          &["huber"],                             Huber::from_config),
+    ("Hinge",                          &["hinge"],                             Hinge::from_config),
+    ("SquaredHinge",                   &["squared_hinge"],                     SquaredHinge::from_config),
+    ("CategoricalHinge",               &["categorical_hinge"],                 CategoricalHinge::from_config),
+    ("KLDivergence",                   &["kl_divergence", "kld"],              KLDivergence::from_config),
+    ("Poisson",                        &["poisson"],                           Poisson::from_config),
 ];
 
 /// The names of [`Accuracy`], which looks at the shapes before it becomes one of the above.

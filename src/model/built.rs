@@ -69,13 +69,10 @@ impl Built {
         last.with(0, batch)
     }
 
-    /// The shape of the targets of a batch.
-    pub(crate) fn targets(&self, targets: Targets, batch: usize) -> Shape {
-        let output = self.output(batch);
-        match targets {
-            Targets::ClassIds { .. } if output.rank() > 1 => output.without(output.rank() - 1),
-            _ => output,
-        }
+    /// The shape of the targets of a batch, with `labels` in a row where the loss leaves that open.
+    pub(crate) fn targets(&self, targets: Targets, batch: usize, labels: usize) -> Shape {
+        let open = Shape::from([batch, labels]);
+        targets.beside(self.output(batch)).unwrap_or(open)
     }
 
     /// The plan for a batch of this size, made when it is first asked for.
@@ -101,7 +98,10 @@ impl Built {
         if let (Some(loss), Mode::Evaluate { weighted } | Mode::Train { weighted }) =
             (loss, key.mode)
         {
-            let y_true = scope.input(Port::Targets, self.targets(loss.targets(), key.batch));
+            let y_true = scope.input(
+                Port::Targets,
+                self.targets(loss.targets(), key.batch, key.labels),
+            );
             let weights = weighted.then(|| scope.input(Port::SampleWeight, [key.batch].into()));
             let mask = scope.mask(&y_pred);
             let (weights, mask) = (weights.as_ref(), mask.as_ref());

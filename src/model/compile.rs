@@ -112,7 +112,7 @@ fn watched(compile: &Compile, built: &Built) -> Result<Vec<Watched>> {
     // Any batch will do; only the other axes matter.
     let batch = 2;
     let y_pred = built.output(batch);
-    let y_true = built.targets(compile.loss.targets(), batch);
+    let y_true = built.targets(compile.loss.targets(), batch, 1);
     let mut all: Vec<Watched> = Vec::new();
     let plain = compile.metrics.iter().map(|metric| (metric, false));
     let weighted = compile.weighted_metrics.iter().map(|metric| (metric, true));

@@ -184,6 +184,7 @@ pub(crate) fn evaluate(
         let key = Key {
             mode,
             batch: end - start,
+            labels: examples.labels,
         };
         let prepared = built.plan(network, Some(compiled.loss.as_ref()), key)?;
         let mut workspace = prepared.workspace();

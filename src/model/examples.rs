@@ -18,6 +18,8 @@ pub(crate) struct Examples<'a> {
     pub(crate) y: Rows<'a>,
     /// One weight a row.
     pub(crate) weights: Option<Vec<f32>>,
+    /// How many labels a row of targets has, where the loss leaves that open; else 0.
+    pub(crate) labels: usize,
 }
 
 /// Which rows make a batch.
@@ -43,6 +45,10 @@ impl<'a> Examples<'a> {
             check_labels(&y, built, loss)?;
         }
         Ok(Examples {
+            labels: match loss.targets() {
+                Targets::Sequences => y.row_size(),
+                _ => 0,
+            },
             x,
             y,
             weights: None,
@@ -123,6 +129,7 @@ impl<'a> Examples<'a> {
                 .as_ref()
                 .and_then(|w| w.get(range))
                 .map(<[f32]>::to_vec),
+            labels: self.labels,
         };
         (part(0..place), part(place..self.len()))
     }
@@ -241,9 +248,16 @@ fn check_targets(y: &Rows, x: &Rows, built: &Built, loss: &dyn Loss) -> Result<(
         return Ok(());
     }
     let row = output.dims().get(1..).unwrap_or(&[]);
-    let ids = matches!(loss.targets(), Targets::ClassIds { .. });
-    let (expected, hint) = match (ids, row) {
-        (true, [samples @ .., classes]) => (
+    let (expected, hint) = match (loss.targets(), row) {
+        (Targets::Sequences, _) => (
+            "a row of class ids: (batch, longest)".to_string(),
+            "end shorter rows with zeros".into(),
+        ),
+        (Targets::Groups, [samples @ .., _]) => (
+            format!("one whole number a row: {}", batch_text(samples)),
+            "number the groups that belong together".into(),
+        ),
+        (Targets::ClassIds { .. }, [samples @ .., classes]) => (
             format!(
                 "one class id (0 to {}) a row: {}",
                 classes.saturating_sub(1),
@@ -270,6 +284,11 @@ fn check_labels(y: &Rows, built: &Built, loss: &dyn Loss) -> Result<()> {
     let classes = built.output(1).last();
     let bad = match loss.targets() {
         Targets::Values => None,
+        Targets::Groups => y.first_where(|id| id.fract() != 0.0),
+        Targets::Sequences => y.first_where(|id| {
+            let names_a_class = (0.0..classes as f32).contains(&id) && id.fract() == 0.0;
+            !names_a_class
+        }),
         Targets::Probabilities => y.first_where(|t| !(0.0..=1.0).contains(&t)),
         Targets::ClassIds { ignored } => y.first_where(|id| {
             let ignored = ignored.is_some_and(|ignored| ignored as f32 == id);
@@ -281,7 +300,8 @@ fn check_labels(y: &Rows, built: &Built, loss: &dyn Loss) -> Result<()> {
         return Ok(());
     };
     let expected = match loss.targets() {
-        Targets::ClassIds { .. } => format!(
+        Targets::Groups => "expected a whole number, the same for rows that belong together".into(),
+        Targets::ClassIds { .. } | Targets::Sequences => format!(
             "expected a whole number from 0 to {}, one for each output unit: count classes from 0, \
              or give the last layer more units",
             classes.saturating_sub(1)

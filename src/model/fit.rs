@@ -452,7 +452,11 @@ impl<'t, 'a> Training<'t, 'a> {
             Ok(Bench::new(built.plan(
                 network,
                 loss,
-                Key { mode, batch },
+                Key {
+                    mode,
+                    batch,
+                    labels: train.labels,
+                },
             )?))
         };
         let full = bench(size)?;

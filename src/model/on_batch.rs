@@ -48,6 +48,7 @@ impl Sequential {
         let key = Key {
             mode: Mode::Train { weighted: false },
             batch: examples.len(),
+            labels: examples.labels,
         };
         let prepared = built.plan(network, Some(&loss), key)?;
         let mut workspace = prepared.workspace();

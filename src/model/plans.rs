@@ -19,6 +19,8 @@ pub(crate) enum Mode {
 pub(crate) struct Key {
     pub(crate) mode: Mode,
     pub(crate) batch: usize,
+    /// How many labels a row of targets has, where the loss leaves that open.
+    pub(crate) labels: usize,
 }
 
 /// A plan, and workspaces that no run is using.

@@ -127,7 +127,15 @@ impl Sequential {
         let mut values = vec![0.0; shape.size()];
         let plan = |batch: usize| {
             let mode = Mode::Predict;
-            built.plan(network, None, Key { mode, batch })
+            built.plan(
+                network,
+                None,
+                Key {
+                    mode,
+                    batch,
+                    labels: 0,
+                },
+            )
         };
         let whole = plan(rows.len().min(BATCH))?;
         let rest = match rows.len() % BATCH {
@@ -190,6 +198,7 @@ impl Sequential {
         let key = Key {
             mode: Mode::Predict,
             batch: rows,
+            labels: 0,
         };
         let prepared = built.plan(network, None, key)?;
         let port = prepared.plan.ports.first();

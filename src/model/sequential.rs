@@ -9,6 +9,7 @@ use super::plans::{Key, Mode, Plans};
 use super::summary::{Row, Summary};
 use crate::error::{Error, Result};
 use crate::layers::Layer;
+use crate::losses::Targets;
 use crate::random::entropy;
 
 /// A model whose layers feed one another in a row: the chain of the five steps.
@@ -189,6 +190,7 @@ impl Sequential {
         let key = Key {
             mode: Mode::Train { weighted: false },
             batch: 2,
+            labels: usize::from(compiled.loss.targets() == Targets::Sequences),
         };
         built.plan(&self.network, Some(compiled.loss.as_ref()), key)?;
         self.built = Some(built);

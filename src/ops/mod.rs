@@ -11,6 +11,7 @@ pub(crate) mod binary_crossentropy;
 pub(crate) mod broadcast;
 pub(crate) mod categorical_crossentropy;
 pub(crate) mod concat;
+pub(crate) mod ctc;
 pub(crate) mod gather;
 pub(crate) mod log_softmax;
 pub(crate) mod matmul;
@@ -153,6 +154,7 @@ pub(crate) enum Op {
     Transpose(transpose::Transpose),
     Slice(slice::Slice),
     Concat(concat::Concat),
+    Ctc(ctc::Ctc),
     Gather(gather::Gather),
     Softmax(softmax::Softmax),
     LogSoftmax(log_softmax::LogSoftmax),
@@ -181,6 +183,7 @@ impl Op {
             Op::Transpose(op) => op,
             Op::Slice(op) => op,
             Op::Concat(op) => op,
+            Op::Ctc(op) => op,
             Op::Gather(op) => op,
             Op::Softmax(op) => op,
             Op::LogSoftmax(op) => op,

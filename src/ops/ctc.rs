@@ -163,7 +163,7 @@ impl Sample<'_> {
     }
 
     /// The two ways to end: at the last label, and at the blank behind it.
-    fn ends<'m>(&self, last: &'m [f32]) -> (usize, f32, Option<(usize, f32)>) {
+    fn ends(&self, last: &[f32]) -> (usize, f32, Option<(usize, f32)>) {
         let count = self.count();
         let emit = count.checked_sub(1).map(|n| {
             let place = self.sizes.labels + 1 + n;

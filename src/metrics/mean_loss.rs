@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
+use super::correlation::{Concordance, Cosine, Pearson};
 use super::{Batch, Metric, RunningMean, mean_of_values};
 use crate::backend::cpu::Run;
 use crate::error::{Error, Result};
@@ -219,6 +220,20 @@ impl Metric for MeanLoss {
 /// A metric of Keras that is the mean of a loss: its type, and how it is made.
 macro_rules! mean_of {
     ($(#[$doc:meta])* $Name:ident, $loss:ty, $name:literal) => {
+        mean_of! { @ (pub) $(#[$doc])* $Name, $loss, $name }
+    };
+    ($(#[$doc:meta])* $Name:ident, along $loss:ty, $name:literal) => {
+        mean_of! { @ (pub(super)) $(#[$doc])* $Name, $loss, $name }
+
+        impl $Name {
+            /// The axis of the vectors that are compared. Default: -1.
+            pub fn axis(self, axis: isize) -> Self {
+                let name = Metric::name(&self).to_string();
+                Self::of(<$loss>::along(axis)).name(name)
+            }
+        }
+    };
+    (@ ($of:vis) $(#[$doc:meta])* $Name:ident, $loss:ty, $name:literal) => {
         $(#[$doc])*
         #[derive(Debug, Clone)]
         pub struct $Name(MeanLoss);
@@ -236,7 +251,7 @@ macro_rules! mean_of {
             }
 
             /// The mean of this loss, with its settings.
-            pub fn of(loss: $loss) -> Self {
+            $of fn of(loss: $loss) -> Self {
                 let mut metric = MeanLoss::new(loss).name($name);
                 metric.class_name = stringify!($Name);
                 Self(metric)
@@ -272,7 +287,7 @@ macro_rules! mean_of {
             }
 
             fn config(&self) -> Json {
-                self.0.config()
+                as_keras(self.class_name(), self.0.config())
             }
 
             fn check(&self, y_true: &[usize], y_pred: &[usize]) -> Result<()> {
@@ -296,6 +311,25 @@ macro_rules! mean_of {
             }
         }
     };
+}
+
+/// The settings as Keras writes them, where they are not those of the loss.
+fn as_keras(class_name: &str, mut config: Json) -> Json {
+    if let Some(fields) = config.as_object_mut() {
+        match class_name {
+            "BinaryCrossentropy" => {
+                fields.remove("axis");
+            }
+            "SparseCategoricalCrossentropy" => {
+                fields.insert("axis".into(), json!(-1));
+            }
+            "CosineSimilarity" if fields.get("axis") == Some(&json!(-1)) => {
+                fields.remove("axis");
+            }
+            _ => {}
+        }
+    }
+    config
 }
 
 mean_of! {
@@ -360,6 +394,36 @@ mean_of! {
     /// The mean categorical cross-entropy of class ids, as a metric; see
     /// [`losses::SparseCategoricalCrossentropy`].
     SparseCategoricalCrossentropy, losses::SparseCategoricalCrossentropy, "sparse_categorical_crossentropy"
+}
+
+mean_of! {
+    /// The mean of the rows' correlations: 1 where predictions rise and fall with the targets, -1
+    /// where they do the opposite, NaN where either does not change.
+    ///
+    /// `mean((t - mean(t)) / std(t) · (p - mean(p)) / std(p))` along an axis: `(batch, steps)`.
+    ///
+    /// Source: <https://keras.io/api/metrics/>, Keras's `PearsonCorrelation`.
+    PearsonCorrelation, along Pearson, "pearson_correlation"
+}
+
+mean_of! {
+    /// The mean of the rows' concordance correlations: 1 where predictions are the targets, less
+    /// where they are shifted or scaled.
+    ///
+    /// As Keras 3.15 has it, where the covariance is about the mean of the predictions alone.
+    ///
+    /// Source: <https://keras.io/api/metrics/>, Keras's `ConcordanceCorrelation`.
+    ConcordanceCorrelation, along Concordance, "concordance_correlation"
+}
+
+mean_of! {
+    /// The mean cosine of the angle between targets and predictions: 1 for the same direction.
+    ///
+    /// `sum(t / ‖t‖ · p / ‖p‖)` along an axis. Its sign is the opposite of
+    /// [`losses::CosineSimilarity`]'s, as in Keras, which writes no `axis`.
+    ///
+    /// Source: <https://keras.io/api/metrics/regression_metrics/#cosinesimilarity-class>
+    CosineSimilarity, along Cosine, "cosine_similarity"
 }
 
 mean_of! {

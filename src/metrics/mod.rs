@@ -7,12 +7,26 @@
 //! To add one: a file with the type, then its name in the table `METRICS` below.
 
 mod accuracy;
+mod at_threshold;
+mod auc;
 mod binary_accuracy;
 mod categorical_accuracy;
+mod class_scores;
+mod confusion_counts;
+mod confusion_matrix;
+mod correlation;
+mod expected_calibration_error;
+mod fbeta_score;
+mod iou;
+mod mean;
 mod mean_loss;
+mod precision_recall;
+mod r2_score;
+mod root_mean_squared_error;
 mod running_mean;
 mod sparse_categorical_accuracy;
 mod sparse_top_k_categorical_accuracy;
+mod thresholded;
 mod top_k_categorical_accuracy;
 
 use std::fmt::Debug;
@@ -23,13 +37,27 @@ use serde_json::{Value, json};
 use crate::error::{Error, Result};
 
 pub use accuracy::{Accuracy, EqualityAccuracy};
+pub use at_threshold::{
+    PrecisionAtRecall, RecallAtPrecision, SensitivityAtSpecificity, SpecificityAtSensitivity,
+};
+pub use auc::{AUC, Curve, SummationMethod};
 pub use binary_accuracy::BinaryAccuracy;
 pub use categorical_accuracy::CategoricalAccuracy;
+pub use class_scores::{BalancedAccuracy, CohenKappa, KappaWeights, MatthewsCorrelation};
+pub use confusion_counts::{FalseNegatives, FalsePositives, TrueNegatives, TruePositives};
+pub use expected_calibration_error::ExpectedCalibrationError;
+pub use fbeta_score::{Average, F1Score, FBetaScore};
+pub use iou::{BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU};
+pub use mean::{Mean, Sum};
 pub use mean_loss::{
-    BinaryCrossentropy, CategoricalCrossentropy, CategoricalHinge, Hinge, Huber, KLDivergence,
-    LogCoshError, MeanAbsoluteError, MeanAbsolutePercentageError, MeanLoss, MeanSquaredError,
-    MeanSquaredLogarithmicError, Poisson, SparseCategoricalCrossentropy, SquaredHinge,
+    BinaryCrossentropy, CategoricalCrossentropy, CategoricalHinge, ConcordanceCorrelation,
+    CosineSimilarity, Hinge, Huber, KLDivergence, LogCoshError, MeanAbsoluteError,
+    MeanAbsolutePercentageError, MeanLoss, MeanSquaredError, MeanSquaredLogarithmicError,
+    PearsonCorrelation, Poisson, SparseCategoricalCrossentropy, SquaredHinge,
 };
+pub use precision_recall::{Precision, Recall};
+pub use r2_score::{ClassAggregation, R2Score};
+pub use root_mean_squared_error::RootMeanSquaredError;
 pub use running_mean::RunningMean;
 pub use sparse_categorical_accuracy::SparseCategoricalAccuracy;
 pub use sparse_top_k_categorical_accuracy::SparseTopKCategoricalAccuracy;
@@ -48,13 +76,13 @@ const METRICS: &[(&str, &[&str], FromConfig)] = &[
     ("SparseCategoricalAccuracy",      &["sparse_categorical_accuracy"],       SparseCategoricalAccuracy::from_config),
     ("TopKCategoricalAccuracy",        &["top_k_categorical_accuracy"],        TopKCategoricalAccuracy::from_config),
     ("SparseTopKCategoricalAccuracy",  &["sparse_top_k_categorical_accuracy"], SparseTopKCategoricalAccuracy::from_config),
-    ("BinaryCrossentropy",             &["binary_crossentropy", "bce"],        BinaryCrossentropy::from_config),
+    ("BinaryCrossentropy",             &["binary_crossentropy", "bce", "BCE"], BinaryCrossentropy::from_config),
     ("CategoricalCrossentropy",        &["categorical_crossentropy"],          CategoricalCrossentropy::from_config),
     ("SparseCategoricalCrossentropy",  &["sparse_categorical_crossentropy"],   SparseCategoricalCrossentropy::from_config),
-    ("MeanSquaredError",               &["mean_squared_error", "mse"],         MeanSquaredError::from_config),
-    ("MeanAbsoluteError",              &["mean_absolute_error", "mae"],        MeanAbsoluteError::from_config),
-    ("MeanAbsolutePercentageError",    &["mean_absolute_percentage_error", "mape"], MeanAbsolutePercentageError::from_config),
-    ("MeanSquaredLogarithmicError",    &["mean_squared_logarithmic_error", "msle"], MeanSquaredLogarithmicError::from_config),
+    ("MeanSquaredError",               &["mean_squared_error", "mse", "MSE"],       MeanSquaredError::from_config),
+    ("MeanAbsoluteError",              &["mean_absolute_error", "mae", "MAE"],        MeanAbsoluteError::from_config),
+    ("MeanAbsolutePercentageError",    &["mean_absolute_percentage_error", "mape", "MAPE"], MeanAbsolutePercentageError::from_config),
+    ("MeanSquaredLogarithmicError",    &["mean_squared_logarithmic_error", "msle", "MSLE"], MeanSquaredLogarithmicError::from_config),
     ("LogCoshError",                   &["log_cosh_error", "log_cosh", "logcosh"], LogCoshError::from_config),
     ("Huber",                          &["huber"],                             Huber::from_config),
     ("Hinge",                          &["hinge"],                             Hinge::from_config),
@@ -62,6 +90,35 @@ const METRICS: &[(&str, &[&str], FromConfig)] = &[
     ("CategoricalHinge",               &["categorical_hinge"],                 CategoricalHinge::from_config),
     ("KLDivergence",                   &["kl_divergence", "kld"],              KLDivergence::from_config),
     ("Poisson",                        &["poisson"],                           Poisson::from_config),
+    ("AUC",                            &["auc"],                              AUC::from_config),
+    ("Precision",                      &["precision"],                        Precision::from_config),
+    ("Recall",                         &["recall"],                           Recall::from_config),
+    ("TruePositives",                  &["true_positives"],                   TruePositives::from_config),
+    ("TrueNegatives",                  &["true_negatives"],                   TrueNegatives::from_config),
+    ("FalsePositives",                 &["false_positives"],                  FalsePositives::from_config),
+    ("FalseNegatives",                 &["false_negatives"],                  FalseNegatives::from_config),
+    ("PrecisionAtRecall",              &["precision_at_recall"],              PrecisionAtRecall::from_config),
+    ("RecallAtPrecision",              &["recall_at_precision"],              RecallAtPrecision::from_config),
+    ("SensitivityAtSpecificity",       &["sensitivity_at_specificity"],       SensitivityAtSpecificity::from_config),
+    ("SpecificityAtSensitivity",       &["specificity_at_sensitivity"],       SpecificityAtSensitivity::from_config),
+    ("F1Score",                        &["f1_score"],                         F1Score::from_config),
+    ("FBetaScore",                     &["f_beta_score", "fbeta_score"],      FBetaScore::from_config),
+    ("IoU",                            &["io_u"],                             IoU::from_config),
+    ("BinaryIoU",                      &["binary_io_u"],                      BinaryIoU::from_config),
+    ("MeanIoU",                        &["mean_io_u"],                        MeanIoU::from_config),
+    ("OneHotIoU",                      &["one_hot_io_u"],                     OneHotIoU::from_config),
+    ("OneHotMeanIoU",                  &["one_hot_mean_io_u"],                OneHotMeanIoU::from_config),
+    ("RootMeanSquaredError",           &["root_mean_squared_error", "rmse"],  RootMeanSquaredError::from_config),
+    ("R2Score",                        &["r2_score"],                         R2Score::from_config),
+    ("PearsonCorrelation",             &["pearson_correlation"],              PearsonCorrelation::from_config),
+    ("ConcordanceCorrelation",         &["concordance_correlation"],          ConcordanceCorrelation::from_config),
+    ("CosineSimilarity",               &["cosine_similarity"],                CosineSimilarity::from_config),
+    ("Mean",                           &["mean"],                             Mean::from_config),
+    ("Sum",                            &["sum"],                              Sum::from_config),
+    ("BalancedAccuracy",               &["balanced_accuracy"],                BalancedAccuracy::from_config),
+    ("CohenKappa",                     &["cohen_kappa"],                      CohenKappa::from_config),
+    ("MatthewsCorrelation",            &["matthews_correlation"],             MatthewsCorrelation::from_config),
+    ("ExpectedCalibrationError",       &["expected_calibration_error"],       ExpectedCalibrationError::from_config),
 ];
 
 /// The names of [`Accuracy`], which looks at the shapes before it becomes one of the above.
@@ -185,6 +242,12 @@ pub trait Metric: CloneMetric + Debug + Send + Sync {
     /// The value over all batches since the last [`reset`](Metric::reset).
     fn result(&self) -> f32;
 
+    /// All values, of a metric that has several: a score for each class, or one for each threshold.
+    /// [`result`](Metric::result) is the first of them; a model logs metrics of one value only.
+    fn results(&self) -> Vec<f32> {
+        vec![self.result()]
+    }
+
     /// The sums that the metric keeps.
     fn state(&self) -> &[f64];
 
@@ -249,6 +312,10 @@ impl Metric for Box<dyn Metric> {
 
     fn result(&self) -> f32 {
         (**self).result()
+    }
+
+    fn results(&self) -> Vec<f32> {
+        (**self).results()
     }
 
     fn state(&self) -> &[f64] {

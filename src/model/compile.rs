@@ -120,6 +120,15 @@ fn watched(compile: &Compile, built: &Built) -> Result<Vec<Watched>> {
         let resolved = metric.resolve(y_true.dims(), y_pred.dims());
         let metric = resolved.unwrap_or_else(|| metric.clone());
         metric.check(y_true.dims(), y_pred.dims())?;
+        let results = metric.results().len();
+        if results != 1 {
+            return Err(Error::argument(
+                metric.class_name(),
+                "results",
+                "one number, to be logged: choose one threshold, or an average",
+                format!("{results} of them"),
+            ));
+        }
         let name = unused_name(metric.name(), weighted, &all)?;
         all.push(Watched {
             name,

@@ -34,15 +34,20 @@ const PROMISED: &[&str] = &[
     "ActivityRegularization",
     "AlphaDropout",
     "BatchNormalization",
+    "CategoryEncoding",
     "Cropping1D",
     "Cropping2D",
     "Cropping3D",
+    "Discretization",
+    "EinsumDense",
+    "Embedding",
     "GaussianDropout",
     "GaussianNoise",
     "GroupNormalization",
     "Identity",
     "LayerNormalization",
     "Masking",
+    "Normalization",
     "Permute",
     "RepeatVector",
     "Rescaling",
@@ -605,7 +610,11 @@ fn huber_delta(case: &Json) -> f32 {
     let cost = |delta: f64| {
         let each = t.iter().zip(&p).map(|(t, p)| {
             let e = f64::from((t - p).abs());
-            if e <= delta { e * e / 2.0 } else { delta * e - delta * delta / 2.0 }
+            if e <= delta {
+                e * e / 2.0
+            } else {
+                delta * e - delta * delta / 2.0
+            }
         });
         each.sum::<f64>() / t.len() as f64
     };

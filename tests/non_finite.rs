@@ -103,8 +103,8 @@ fn activations_treat_them_as_keras_does() {
 ///
 /// Its sparse cross-entropy of logits multiplies all of a row's logarithms with a one-hot row, so
 /// that a logit of minus infinity of *another* class costs 0 times infinity, NaN; TensorFlow's, as
-/// ours, looks at the one class. Its CTC does the same. That of the binary one is an infinite target, where its formula
-/// subtracts infinities and ours does not.
+/// ours, looks at the one class. So it is with its CTC. That of the binary one is an infinite target,
+/// where its formula subtracts infinities and ours does not.
 fn excused(case: &Json, target: f32, row: &[f32]) -> bool {
     let logits = case["loss"]["config"]["from_logits"] == true;
     let low = |z: &f32| *z < -1e38;

@@ -237,6 +237,43 @@ impl Scope {
         }
     }
 
+    /// The name of a layer inside the one that is being traced: its own, or one made from its class.
+    pub(crate) fn name_for(&mut self, name: Option<&str>, class_name: &str) -> String {
+        match (name, self.levels.last_mut()) {
+            (Some(name), _) => name.to_string(),
+            (None, Some(level)) => numbered(&mut level.counts, class_name),
+            (None, None) => class_name.to_string(),
+        }
+    }
+
+    /// A variable by its path inside the layer that is being traced, if it has been read.
+    pub(crate) fn find(&self, path: &str) -> Option<Value> {
+        let number = self.variables.find(&self.path_of(path))?;
+        self.read.get(&number).cloned()
+    }
+
+    /// What is read as this weight from now on, and what the weight becomes before the optimizer
+    /// changes it.
+    pub(crate) fn replace(&mut self, weight: &Value, read: &Value, becomes: &Value) {
+        if let Some(number) = self.number_of(weight) {
+            self.read.insert(number, read.clone());
+            if self.training {
+                self.updates.push((number, becomes.stop_gradient().id()));
+            }
+        }
+    }
+
+    /// How many penalties and updates there are.
+    pub(crate) fn mark(&self) -> (usize, usize) {
+        (self.losses.len(), self.updates.len())
+    }
+
+    /// Takes back the penalties and updates since a mark.
+    pub(crate) fn take_back(&mut self, (losses, updates): (usize, usize)) {
+        self.losses.truncate(losses);
+        self.updates.truncate(updates);
+    }
+
     /// The number of the variable that a value was read from.
     fn number_of(&self, variable: &Value) -> Option<usize> {
         let mut read = self.read.iter();

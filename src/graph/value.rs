@@ -14,6 +14,7 @@ use crate::ops::ctc::Ctc;
 use crate::ops::gather::Gather;
 use crate::ops::log_softmax::LogSoftmax;
 use crate::ops::matmul::MatMul;
+use crate::ops::pad::Pad;
 use crate::ops::reduce::{Reduce, Reduction};
 use crate::ops::reshape::{Reshape, StopGradient};
 use crate::ops::select::Select;
@@ -459,6 +460,41 @@ impl Value {
             step,
         };
         self.apply(Op::Slice(slice), &[])
+    }
+
+    /// With zeros before and behind along an axis.
+    pub fn pad(&self, axis: isize, before: usize, behind: usize) -> Value {
+        let axis = self.axis(axis);
+        self.apply(
+            Op::Pad(Pad {
+                axis,
+                before,
+                behind,
+            }),
+            &[],
+        )
+    }
+
+    /// Each element along an axis `times` times, one behind the other.
+    pub fn repeat(&self, times: usize, axis: isize) -> Value {
+        let place = self.axis(axis);
+        let mut lengths = self.shape.dims().to_vec();
+        if place >= lengths.len() {
+            return self.clone();
+        }
+        lengths.insert(place + 1, 1);
+        let apart = self.reshape(&lengths);
+        if let Some(length) = lengths.get_mut(place + 1) {
+            *length = times;
+        }
+        let Some(all) = Shape::new(&lengths) else {
+            return self.fail(format!("{lengths:?} has too many axes, or is too large"));
+        };
+        let whole = lengths.remove(place + 1) * lengths.get(place).copied().unwrap_or(1);
+        if let Some(length) = lengths.get_mut(place) {
+            *length = whole;
+        }
+        apart.broadcast_to(all).reshape(lengths)
     }
 
     /// This value and others, one behind the other along an axis.

@@ -1,10 +1,7 @@
 //! How layers are written to and read from Keras's configurations.
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
-
-use crate::error::{Error, Result};
 
 /// The settings that every layer has.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,14 +38,6 @@ impl<'de> Deserialize<'de> for Absent {
             ))),
         }
     }
-}
-
-/// A layer from its configuration.
-pub(crate) fn parse<L: DeserializeOwned>(class_name: &str, config: &Json) -> Result<L> {
-    serde_json::from_value(config.clone()).map_err(|error| Error::Config {
-        class_name: class_name.into(),
-        message: error.to_string(),
-    })
 }
 
 /// The configuration of a layer.

@@ -36,7 +36,7 @@ pub struct Dropout {
 }
 
 impl Dropout {
-    /// Drops this fraction of the inputs, from 0 up to but not including 1.
+    /// Drops this fraction of the inputs, from 0 to 1.
     pub fn new(rate: f32) -> Self {
         Dropout {
             rate,
@@ -61,24 +61,36 @@ impl Dropout {
     shared_settings!(builder);
 }
 
+/// The shape of what is drawn for `x`.
+pub(super) fn concrete_shape(
+    x: &Value,
+    noise_shape: &Option<Vec<Option<usize>>>,
+) -> std::result::Result<Vec<usize>, Value> {
+    match noise_shape {
+        None => Ok(x.shape().dims().to_vec()),
+        Some(noise) if noise.len() == x.rank() => Ok(noise
+            .iter()
+            .zip(x.shape().dims())
+            .map(|(wanted, own)| wanted.unwrap_or(*own))
+            .collect()),
+        Some(noise) => Err(x.fail(format!(
+            "`noise_shape` {noise:?} must have as many axes as the inputs {}",
+            x.shape()
+        ))),
+    }
+}
+
 impl Layer for Dropout {
     fn call(&self, scope: &mut Scope, x: &Value) -> Value {
         if !scope.training() || self.rate == 0.0 {
             return x.clone();
         }
-        let noise: Vec<usize> = match &self.noise_shape {
-            None => x.shape().dims().to_vec(),
-            Some(noise) if noise.len() == x.rank() => noise
-                .iter()
-                .zip(x.shape().dims())
-                .map(|(wanted, own)| wanted.unwrap_or(*own))
-                .collect(),
-            Some(noise) => {
-                return x.fail(format!(
-                    "`noise_shape` {noise:?} must have as many axes as the inputs {}",
-                    x.shape()
-                ));
-            }
+        if self.rate == 1.0 {
+            return x * 0.0;
+        }
+        let noise = match concrete_shape(x, &self.noise_shape) {
+            Ok(shape) => shape,
+            Err(failed) => return failed,
         };
         x * scope.dropout_mask(noise, self.rate, self.seed)
     }
@@ -88,12 +100,12 @@ impl Layer for Dropout {
     }
 
     fn validate(&self) -> Result<()> {
-        match (0.0..1.0).contains(&self.rate) {
+        match (0.0..=1.0).contains(&self.rate) {
             true => Ok(()),
             false => Err(Error::argument(
                 "Dropout",
                 "rate",
-                "at least 0 and below 1",
+                "between 0 and 1",
                 self.rate,
             )),
         }

@@ -2,18 +2,54 @@
 //! your own implement.
 
 mod activation;
+mod activity_regularization;
+mod alpha_dropout;
+mod batch_normalization;
+mod category_encoding;
 mod config;
+mod cropping;
+mod data_format;
 mod dense;
+mod discretization;
 mod dropout;
+mod einsum;
+mod einsum_dense;
 mod elu;
+mod embedding;
+mod encoding;
 mod flatten;
+mod gaussian_dropout;
+mod gaussian_noise;
+mod group_normalization;
+mod hash;
+mod hashing;
+mod identity;
 mod input;
+mod integer_lookup;
+mod layer_normalization;
 mod leaky_relu;
+mod mapped;
+mod margins;
+mod masking;
+mod normalization;
+mod normalizing;
+mod permute;
 mod prelu;
 mod relu;
+mod repeat_vector;
+mod rescaling;
 mod reshape;
+mod reversible_embedding;
+mod rms_normalization;
 mod rules;
 mod softmax;
+mod spatial_dropout;
+mod spectral_normalization;
+mod string_lookup;
+mod unit_normalization;
+mod up_sampling;
+mod vocabulary;
+mod zero_padding;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -21,22 +57,54 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 
 pub use activation::Activation;
+pub use activity_regularization::ActivityRegularization;
+pub use alpha_dropout::AlphaDropout;
+pub use batch_normalization::{BatchNormalization, RenormClipping};
+pub use category_encoding::CategoryEncoding;
+pub use cropping::{Cropping1D, Cropping2D, Cropping3D};
+pub use data_format::DataFormat;
 pub use dense::Dense;
+pub use discretization::Discretization;
 pub use dropout::Dropout;
+pub use einsum_dense::EinsumDense;
 pub use elu::ELU;
+pub use embedding::Embedding;
+pub use encoding::OutputMode;
 pub use flatten::Flatten;
+pub use gaussian_dropout::GaussianDropout;
+pub use gaussian_noise::GaussianNoise;
+pub use group_normalization::GroupNormalization;
+pub use hashing::Hashing;
+pub use identity::Identity;
 pub use input::Input;
+pub use integer_lookup::IntegerLookup;
+pub use layer_normalization::LayerNormalization;
 pub use leaky_relu::LeakyReLU;
+pub use margins::Margins;
+pub use masking::Masking;
+pub use normalization::Normalization;
+pub use permute::Permute;
 pub use prelu::PReLU;
 pub use relu::ReLU;
+pub use repeat_vector::RepeatVector;
+pub use rescaling::{Numbers, Rescaling};
 pub use reshape::Reshape;
+pub use reversible_embedding::ReversibleEmbedding;
+pub use rms_normalization::RMSNormalization;
 pub use softmax::Softmax;
+pub use spatial_dropout::{SpatialDropout1D, SpatialDropout2D, SpatialDropout3D};
+pub use spectral_normalization::SpectralNormalization;
+pub use string_lookup::StringLookup;
+pub use unit_normalization::UnitNormalization;
+pub use up_sampling::{Interpolation, UpSampling1D, UpSampling2D, UpSampling3D};
+pub use zero_padding::{ZeroPadding1D, ZeroPadding2D, ZeroPadding3D};
 
-pub(crate) use config::{parse, shared_settings, written};
+pub(crate) use config::{shared_settings, written};
 pub(crate) use rules::rules_builder;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::graph::{Scope, Value};
+use crate::registry::{self, Entry, read};
 
 /// A layer: one function from a batch of inputs to a batch of outputs, written in ops.
 ///
@@ -110,6 +178,12 @@ pub trait Layer: Debug + Send + Sync {
         false
     }
 
+    /// How many ids there are, of a layer whose inputs are ids: whole numbers below this. Where it is
+    /// a model's first layer, others are refused before any work is done. Default: inputs are no ids.
+    fn input_ids(&self) -> Option<usize> {
+        None
+    }
+
     /// The settings as Keras writes them, a JSON object.
     fn config(&self) -> Json {
         json!({})
@@ -143,6 +217,10 @@ impl Layer for Arc<dyn Layer> {
 
     fn supports_masking(&self) -> bool {
         self.as_ref().supports_masking()
+    }
+
+    fn input_ids(&self) -> Option<usize> {
+        self.as_ref().input_ids()
     }
 
     fn config(&self) -> Json {
@@ -204,42 +282,56 @@ impl Scope {
     }
 }
 
-/// Makes a layer from Keras's configuration.
-type Make = fn(&Json) -> Result<Arc<dyn Layer>>;
-
-/// Every layer by the name of Keras's class.
-const TABLE: &[(&str, Make)] = &[
-    ("Activation", |config| {
-        Ok(Arc::new(parse::<Activation>("Activation", config)?))
-    }),
-    ("Dense", |config| {
-        Ok(Arc::new(parse::<Dense>("Dense", config)?))
-    }),
-    ("Dropout", |config| {
-        Ok(Arc::new(parse::<Dropout>("Dropout", config)?))
-    }),
-    ("ELU", |config| Ok(Arc::new(parse::<ELU>("ELU", config)?))),
-    ("Flatten", |config| {
-        Ok(Arc::new(parse::<Flatten>("Flatten", config)?))
-    }),
-    ("InputLayer", |config| {
-        Ok(Arc::new(parse::<Input>("InputLayer", config)?))
-    }),
-    ("LeakyReLU", |config| {
-        Ok(Arc::new(parse::<LeakyReLU>("LeakyReLU", config)?))
-    }),
-    ("PReLU", |config| {
-        Ok(Arc::new(parse::<PReLU>("PReLU", config)?))
-    }),
-    ("ReLU", |config| {
-        Ok(Arc::new(parse::<ReLU>("ReLU", config)?))
-    }),
-    ("Reshape", |config| {
-        Ok(Arc::new(parse::<Reshape>("Reshape", config)?))
-    }),
-    ("Softmax", |config| {
-        Ok(Arc::new(parse::<Softmax>("Softmax", config)?))
-    }),
+/// Every layer: Keras's class, and how it is made.
+#[rustfmt::skip]
+const TABLE: &[Entry<dyn Layer>] = &[
+    ("Activation", &[], |c| Ok(Arc::new(read::<Activation>("Activation", c)?))),
+    ("ActivityRegularization", &[], |c| Ok(Arc::new(read::<ActivityRegularization>("ActivityRegularization", c)?))),
+    ("AlphaDropout", &[], |c| Ok(Arc::new(read::<AlphaDropout>("AlphaDropout", c)?))),
+    ("BatchNormalization", &[], |c| Ok(Arc::new(read::<BatchNormalization>("BatchNormalization", c)?))),
+    ("CategoryEncoding", &[], |c| Ok(Arc::new(read::<CategoryEncoding>("CategoryEncoding", c)?))),
+    ("Cropping1D", &[], |c| Ok(Arc::new(read::<Cropping1D>("Cropping1D", c)?))),
+    ("Cropping2D", &[], |c| Ok(Arc::new(read::<Cropping2D>("Cropping2D", c)?))),
+    ("Cropping3D", &[], |c| Ok(Arc::new(read::<Cropping3D>("Cropping3D", c)?))),
+    ("Dense", &[], |c| Ok(Arc::new(read::<Dense>("Dense", c)?))),
+    ("Discretization", &[], |c| Ok(Arc::new(read::<Discretization>("Discretization", c)?))),
+    ("Dropout", &[], |c| Ok(Arc::new(read::<Dropout>("Dropout", c)?))),
+    ("EinsumDense", &[], |c| Ok(Arc::new(read::<EinsumDense>("EinsumDense", c)?))),
+    ("ELU", &[], |c| Ok(Arc::new(read::<ELU>("ELU", c)?))),
+    ("Embedding", &[], |c| Ok(Arc::new(read::<Embedding>("Embedding", c)?))),
+    ("Flatten", &[], |c| Ok(Arc::new(read::<Flatten>("Flatten", c)?))),
+    ("GaussianDropout", &[], |c| Ok(Arc::new(read::<GaussianDropout>("GaussianDropout", c)?))),
+    ("GaussianNoise", &[], |c| Ok(Arc::new(read::<GaussianNoise>("GaussianNoise", c)?))),
+    ("GroupNormalization", &[], |c| Ok(Arc::new(read::<GroupNormalization>("GroupNormalization", c)?))),
+    ("Hashing", &[], |c| Ok(Arc::new(read::<Hashing>("Hashing", c)?))),
+    ("Identity", &[], |c| Ok(Arc::new(read::<Identity>("Identity", c)?))),
+    ("InputLayer", &[], |c| Ok(Arc::new(read::<Input>("InputLayer", c)?))),
+    ("IntegerLookup", &[], |c| Ok(Arc::new(read::<IntegerLookup>("IntegerLookup", c)?))),
+    ("LayerNormalization", &[], |c| Ok(Arc::new(read::<LayerNormalization>("LayerNormalization", c)?))),
+    ("LeakyReLU", &[], |c| Ok(Arc::new(read::<LeakyReLU>("LeakyReLU", c)?))),
+    ("Masking", &[], |c| Ok(Arc::new(read::<Masking>("Masking", c)?))),
+    ("Normalization", &[], |c| Ok(Arc::new(read::<Normalization>("Normalization", c)?))),
+    ("Permute", &[], |c| Ok(Arc::new(read::<Permute>("Permute", c)?))),
+    ("PReLU", &[], |c| Ok(Arc::new(read::<PReLU>("PReLU", c)?))),
+    ("ReLU", &[], |c| Ok(Arc::new(read::<ReLU>("ReLU", c)?))),
+    ("RepeatVector", &[], |c| Ok(Arc::new(read::<RepeatVector>("RepeatVector", c)?))),
+    ("Rescaling", &[], |c| Ok(Arc::new(read::<Rescaling>("Rescaling", c)?))),
+    ("Reshape", &[], |c| Ok(Arc::new(read::<Reshape>("Reshape", c)?))),
+    ("ReversibleEmbedding", &[], |c| Ok(Arc::new(read::<ReversibleEmbedding>("ReversibleEmbedding", c)?))),
+    ("RMSNormalization", &[], |c| Ok(Arc::new(read::<RMSNormalization>("RMSNormalization", c)?))),
+    ("Softmax", &[], |c| Ok(Arc::new(read::<Softmax>("Softmax", c)?))),
+    ("SpatialDropout1D", &[], |c| Ok(Arc::new(read::<SpatialDropout1D>("SpatialDropout1D", c)?))),
+    ("SpatialDropout2D", &[], |c| Ok(Arc::new(read::<SpatialDropout2D>("SpatialDropout2D", c)?))),
+    ("SpatialDropout3D", &[], |c| Ok(Arc::new(read::<SpatialDropout3D>("SpatialDropout3D", c)?))),
+    ("SpectralNormalization", &[], |c| Ok(Arc::new(read::<SpectralNormalization>("SpectralNormalization", c)?))),
+    ("StringLookup", &[], |c| Ok(Arc::new(read::<StringLookup>("StringLookup", c)?))),
+    ("UnitNormalization", &[], |c| Ok(Arc::new(read::<UnitNormalization>("UnitNormalization", c)?))),
+    ("UpSampling1D", &[], |c| Ok(Arc::new(read::<UpSampling1D>("UpSampling1D", c)?))),
+    ("UpSampling2D", &[], |c| Ok(Arc::new(read::<UpSampling2D>("UpSampling2D", c)?))),
+    ("UpSampling3D", &[], |c| Ok(Arc::new(read::<UpSampling3D>("UpSampling3D", c)?))),
+    ("ZeroPadding1D", &[], |c| Ok(Arc::new(read::<ZeroPadding1D>("ZeroPadding1D", c)?))),
+    ("ZeroPadding2D", &[], |c| Ok(Arc::new(read::<ZeroPadding2D>("ZeroPadding2D", c)?))),
+    ("ZeroPadding3D", &[], |c| Ok(Arc::new(read::<ZeroPadding3D>("ZeroPadding3D", c)?))),
 ];
 
 /// A layer from Keras's `{"class_name", "config"}`.
@@ -261,15 +353,7 @@ const TABLE: &[(&str, Make)] = &[
 /// # Ok::<(), horn::Error>(())
 /// ```
 pub fn from_keras(json: &Json) -> Result<Arc<dyn Layer>> {
-    let class_name = json.get("class_name").and_then(Json::as_str).unwrap_or("");
-    match TABLE.iter().find(|(known, _)| *known == class_name) {
-        Some((_, make)) => make(json.get("config").unwrap_or(&json!({}))),
-        None => Err(Error::unknown(
-            "layer",
-            class_name,
-            TABLE.iter().map(|(n, _)| *n),
-        )),
-    }
+    registry::described("layer", TABLE, json)
 }
 
 /// What Keras writes for a layer: `{"class_name", "config"}`.

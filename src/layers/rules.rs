@@ -83,6 +83,38 @@ macro_rules! rules_builder {
     (bias) => {
         $crate::layers::rules_builder!("bias", bias_initializer, bias_regularizer, bias_constraint);
     };
+    (normalization) => {
+        /// What is added to the variance, so that nothing is divided by 0. Default: 1e-3.
+        pub fn epsilon(mut self, epsilon: f32) -> Self {
+            self.epsilon = epsilon;
+            self
+        }
+
+        /// Whether `beta` is added. Default: true.
+        pub fn center(mut self, center: bool) -> Self {
+            self.center = center;
+            self
+        }
+
+        /// Whether `gamma` is multiplied with. Default: true.
+        pub fn scale(mut self, scale: bool) -> Self {
+            self.scale = scale;
+            self
+        }
+
+        $crate::layers::rules_builder!(
+            "`gamma`",
+            gamma_initializer,
+            gamma_regularizer,
+            gamma_constraint
+        );
+        $crate::layers::rules_builder!(
+            "`beta`",
+            beta_initializer,
+            beta_regularizer,
+            beta_constraint
+        );
+    };
     (activity) => {
         /// What is added to the loss for the outputs. Default: nothing.
         pub fn activity_regularizer(

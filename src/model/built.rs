@@ -19,6 +19,8 @@ pub(crate) struct Built {
     pub(crate) parameters: Aligned,
     /// The shape of one input.
     pub(crate) row: Vec<usize>,
+    /// The layer whose inputs are ids, and how many there are, if the model begins with one.
+    pub(crate) ids: Option<(String, usize)>,
     /// The shape of each layer's output, for a batch of two.
     pub(crate) outputs: Vec<Shape>,
     pub(crate) plans: Plans,
@@ -58,6 +60,7 @@ impl Built {
             variables: Arc::new(variables),
             parameters,
             row,
+            ids: network.input_ids(),
             outputs,
             plans: Plans::default(),
         })

@@ -214,9 +214,27 @@ pub(crate) fn check_inputs(
             x.len(),
         ));
     }
-    match allow_non_finite {
-        true => Ok(()),
-        false => finite("x", x),
+    if !allow_non_finite {
+        finite("x", x)?;
+    }
+    check_ids(x, built)
+}
+
+/// Ids that a model begins with are ones that it knows.
+fn check_ids(x: &Rows, built: &Built) -> Result<()> {
+    let Some((layer, count)) = &built.ids else {
+        return Ok(());
+    };
+    let known = |id: f32| id >= 0.0 && id < *count as f32 && id.fract() == 0.0;
+    match x.first_where(|id| !known(id)) {
+        None => Ok(()),
+        Some((row, column, id)) => Err(Error::Layer {
+            layer: layer.clone(),
+            message: format!(
+                "takes ids, whole numbers from 0 to {}, got {id} in row {row}, column {column}",
+                count.saturating_sub(1)
+            ),
+        }),
     }
 }
 

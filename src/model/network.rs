@@ -69,6 +69,13 @@ impl Network {
         }
     }
 
+    /// The first layer that does something, if its inputs are ids, and how many of them there are.
+    pub(crate) fn input_ids(&self) -> Option<(String, usize)> {
+        let mut named = self.nodes.iter().zip(self.names());
+        let first = named.find(|(node, _)| node.layer.class_name() != "InputLayer");
+        first.and_then(|(node, name)| Some((name, node.layer.input_ids()?)))
+    }
+
     /// The output of each layer for a batch.
     pub(crate) fn trace(&self, scope: &mut Scope, x: &Value) -> Vec<Value> {
         let mut outputs: Vec<Value> = Vec::with_capacity(self.nodes.len());

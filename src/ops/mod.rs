@@ -16,6 +16,7 @@ pub(crate) mod gather;
 pub(crate) mod log_softmax;
 pub(crate) mod matmul;
 mod memory;
+pub(crate) mod pad;
 pub(crate) mod random;
 pub(crate) mod reduce;
 pub(crate) mod reshape;
@@ -155,6 +156,7 @@ pub(crate) enum Op {
     Slice(slice::Slice),
     Concat(concat::Concat),
     Ctc(ctc::Ctc),
+    Pad(pad::Pad),
     Gather(gather::Gather),
     Softmax(softmax::Softmax),
     LogSoftmax(log_softmax::LogSoftmax),
@@ -184,6 +186,7 @@ impl Op {
             Op::Slice(op) => op,
             Op::Concat(op) => op,
             Op::Ctc(op) => op,
+            Op::Pad(op) => op,
             Op::Gather(op) => op,
             Op::Softmax(op) => op,
             Op::LogSoftmax(op) => op,

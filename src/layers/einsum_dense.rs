@@ -1,0 +1,193 @@
+//! [`EinsumDense`].
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::config::{self, Absent, Base};
+use super::einsum::Equation;
+use super::{Layer, rules_builder, shared_settings};
+use crate::activations::{Activation, Linear};
+use crate::constraints::Constraint;
+use crate::error::{Error, Result};
+use crate::graph::{Scope, Value};
+use crate::initializers::{GlorotUniform, Initializer, Zeros};
+use crate::regularizers::Regularizer;
+
+/// A dense layer whose sums an equation describes: `y = activation(einsum(equation, x, kernel) +
+/// bias)`.
+///
+/// `"abc,cd->abd"` is [`Dense`](super::Dense) on the last axis. Letters name the axes of inputs
+/// (the batch first), kernel and outputs; `...` stands for axes that stay as they are, at the
+/// beginning (`"...x,xy->...y"`) or the end (`"ab...,bc->ac..."`). `output_shape` holds the lengths
+/// of the outputs' axes without the batch and the axes behind `...`, with nothing for those that the
+/// inputs give. `bias_axes` names those of the outputs that the bias has.
+///
+/// Initializers that look at the number of inputs and outputs take the kernel as it is, its last
+/// axis the outputs.
+///
+/// Source: <https://keras.io/api/layers/core_layers/einsum_dense/>
+///
+/// # Examples
+///
+/// ```
+/// use horn::layers::EinsumDense;
+/// use horn::prelude::*;
+///
+/// let mut model = Sequential::new()
+///     .add(Input::new([32, 128]))
+///     .add(EinsumDense::new("abc,cd->abd", [None, Some(64)]).bias_axes("d"));
+/// model.build()?;
+/// assert_eq!(model.layers()[1].output_shape(), [32, 64]);
+/// # Ok::<(), horn::Error>(())
+/// ```
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EinsumDense {
+    #[serde(flatten)]
+    base: Base,
+    output_shape: Lengths,
+    equation: String,
+    #[serde(with = "config::activation")]
+    activation: Arc<dyn Activation>,
+    bias_axes: Option<String>,
+    #[serde(with = "config::initializer")]
+    kernel_initializer: Arc<dyn Initializer>,
+    #[serde(with = "config::initializer")]
+    bias_initializer: Arc<dyn Initializer>,
+    #[serde(with = "config::regularizer")]
+    kernel_regularizer: Option<Arc<dyn Regularizer>>,
+    #[serde(with = "config::regularizer")]
+    bias_regularizer: Option<Arc<dyn Regularizer>>,
+    #[serde(with = "config::regularizer")]
+    activity_regularizer: Option<Arc<dyn Regularizer>>,
+    #[serde(with = "config::constraint")]
+    kernel_constraint: Option<Arc<dyn Constraint>>,
+    #[serde(with = "config::constraint")]
+    bias_constraint: Option<Arc<dyn Constraint>>,
+    quantization_config: Absent,
+    #[serde(skip_serializing)]
+    lora_rank: Absent,
+}
+
+/// Lengths of axes, one alone or several, of which some may be open; written as a list.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "OneOrMore")]
+struct Lengths(Vec<Option<usize>>);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMore {
+    One(usize),
+    More(Vec<Option<usize>>),
+}
+
+impl From<OneOrMore> for Lengths {
+    fn from(read: OneOrMore) -> Self {
+        match read {
+            OneOrMore::One(length) => Lengths(vec![Some(length)]),
+            OneOrMore::More(all) => Lengths(all),
+        }
+    }
+}
+
+impl Default for EinsumDense {
+    fn default() -> Self {
+        EinsumDense {
+            base: Base::default(),
+            output_shape: Lengths::default(),
+            equation: String::new(),
+            activation: Arc::new(Linear),
+            bias_axes: None,
+            kernel_initializer: Arc::new(GlorotUniform::new()),
+            bias_initializer: Arc::new(Zeros),
+            kernel_regularizer: None,
+            bias_regularizer: None,
+            activity_regularizer: None,
+            kernel_constraint: None,
+            bias_constraint: None,
+            quantization_config: Absent::default(),
+            lora_rank: Absent::default(),
+        }
+    }
+}
+
+impl EinsumDense {
+    /// By this equation, for outputs of these lengths.
+    pub fn new(equation: impl Into<String>, output_shape: impl Into<Vec<Option<usize>>>) -> Self {
+        EinsumDense {
+            equation: equation.into(),
+            output_shape: Lengths(output_shape.into()),
+            ..Self::default()
+        }
+    }
+
+    /// What the sums go through. Default: nothing ([`Linear`]).
+    pub fn activation(mut self, activation: impl Activation + 'static) -> Self {
+        self.activation = Arc::new(activation);
+        self
+    }
+
+    /// The letters of the outputs that the bias has. Default: no bias.
+    pub fn bias_axes(mut self, axes: impl Into<String>) -> Self {
+        self.bias_axes = Some(axes.into());
+        self
+    }
+
+    rules_builder!(kernel);
+    rules_builder!(bias);
+    rules_builder!(activity);
+    shared_settings!(builder);
+}
+
+impl Layer for EinsumDense {
+    fn call(&self, scope: &mut Scope, x: &Value) -> Value {
+        let equation = Equation::parse(&self.equation)
+            .and_then(|equation| equation.resolve(x.shape().dims(), &self.output_shape.0));
+        let equation = match equation {
+            Ok(equation) => equation,
+            Err(message) => return x.fail(format!("`equation` {:?}: {message}", self.equation)),
+        };
+        let kernel = scope.ruled_weight(
+            "kernel",
+            &equation.kernel,
+            &self.kernel_initializer,
+            &self.kernel_regularizer,
+            &self.kernel_constraint,
+        );
+        let mut y = equation.apply(x, &kernel);
+        if let Some(axes) = &self.bias_axes {
+            let (shape, beside) = match equation.bias(axes) {
+                Ok(shapes) => shapes,
+                Err(message) => return x.fail(format!("`bias_axes` {axes:?}: {message}")),
+            };
+            let bias = scope.ruled_weight(
+                "bias",
+                &shape,
+                &self.bias_initializer,
+                &self.bias_regularizer,
+                &self.bias_constraint,
+            );
+            y = y + bias.reshape(beside);
+        }
+        let y = self.activation.call(&y);
+        scope.regularize_activity(&y, &self.activity_regularizer);
+        y
+    }
+
+    fn class_name(&self) -> &str {
+        "EinsumDense"
+    }
+
+    fn validate(&self) -> Result<()> {
+        match Equation::parse(&self.equation) {
+            Ok(_) => Ok(()),
+            Err(message) => {
+                let found = format!("{:?}", self.equation);
+                Err(Error::argument("EinsumDense", "equation", message, found))
+            }
+        }
+    }
+
+    shared_settings!(layer masked);
+}

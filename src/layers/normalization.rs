@@ -1,0 +1,356 @@
+//! [`Normalization`].
+
+use serde::{Deserialize, Serialize};
+
+use super::config::Base;
+use super::normalizing::{along, lengths, places};
+use super::{Layer, shared_settings};
+use crate::data::AsRows;
+use crate::error::{Error, Result};
+use crate::graph::{Scope, Value};
+use crate::initializers::Initializer;
+use crate::random::Rng;
+use crate::shape::{AxisSetting, Shape};
+
+/// Shifts and scales inputs to a mean of 0 and a variance of 1, as [`adapt`](Normalization::adapt)
+/// has seen them in the data before training: `y = (x - mean) / max(√variance, 1e-7)`.
+///
+/// | | shape |
+/// |---|---|
+/// | `x`, `y` | `(batch, ...)` |
+/// | `mean`, `variance` | the lengths of the axes, by default the last; not trained |
+///
+/// With `invert` it does the opposite, `y = mean + x max(√variance, 1e-7)`: at the end of a model,
+/// with the same data, it brings predictions back to the units of the targets. The numbers are
+/// part of the model, as its weights are.
+///
+/// Source: <https://keras.io/api/layers/preprocessing_layers/numerical/normalization/>
+///
+/// # Examples
+///
+/// ```
+/// use horn::layers::Normalization;
+/// use horn::prelude::*;
+///
+/// let x = array![[1.0, 100.0], [2.0, 200.0], [3.0, 300.0]];
+/// let mut model = Sequential::new()
+///     .add(Input::new([2]))
+///     .add(Normalization::new().adapt(&x)?);
+/// model.build()?;
+/// let y = model.predict(&x)?;
+/// assert!((y[[0, 0]] + 1.2247449).abs() < 1e-5 && y[[1, 1]].abs() < 1e-5);
+/// # Ok::<(), horn::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Normalization {
+    #[serde(flatten)]
+    base: Base,
+    #[serde(deserialize_with = "axes", serialize_with = "list")]
+    axis: Option<AxisSetting>,
+    invert: bool,
+    mean: Option<Given>,
+    variance: Option<Given>,
+    #[serde(skip)]
+    seen: Seen,
+}
+
+/// Numbers that are given: one, or nested lists of them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Given {
+    One(f32),
+    Many(Vec<Given>),
+}
+
+impl Given {
+    fn flat(&self) -> Vec<f32> {
+        match self {
+            Given::One(number) => vec![*number],
+            Given::Many(all) => all.iter().flat_map(Given::flat).collect(),
+        }
+    }
+}
+
+/// Where mean and variance come from, if they are not given.
+#[derive(Debug, Clone, Default, PartialEq)]
+enum Seen {
+    /// From a file: the layer was read from a configuration, and its weights follow.
+    #[default]
+    File,
+    /// From nowhere yet.
+    Nothing,
+    /// From data.
+    Data { mean: Vec<f32>, variance: Vec<f32> },
+}
+
+fn axes<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<AxisSetting>, D::Error> {
+    Option::<AxisSetting>::deserialize(deserializer)
+}
+
+/// Keras writes a list, and an empty one for no axis.
+fn list<S: serde::Serializer>(
+    axis: &Option<AxisSetting>,
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    axis.as_ref()
+        .map_or(&[][..], AxisSetting::axes)
+        .serialize(serializer)
+}
+
+impl Default for Normalization {
+    fn default() -> Self {
+        Normalization {
+            base: Base::default(),
+            axis: Some(AxisSetting::One(-1)),
+            invert: false,
+            mean: None,
+            variance: None,
+            seen: Seen::File,
+        }
+    }
+}
+
+/// Numbers that a variable begins with.
+#[derive(Debug, Clone)]
+struct Begin(Vec<f32>);
+
+impl Initializer for Begin {
+    fn class_name(&self) -> &str {
+        "Begin"
+    }
+
+    fn fill(&self, _shape: &[usize], _rng: &mut Rng, out: &mut [f32]) -> Result<()> {
+        out.iter_mut()
+            .zip(&self.0)
+            .for_each(|(to, from)| *to = *from);
+        Ok(())
+    }
+}
+
+impl Normalization {
+    /// Of each column of the last axis by itself; [`adapt`](Normalization::adapt) it, or give it
+    /// [`mean_and_variance`](Normalization::mean_and_variance).
+    pub fn new() -> Self {
+        Normalization {
+            seen: Seen::Nothing,
+            ..Self::default()
+        }
+    }
+
+    /// The axis whose places have a mean and a variance each. Default: -1.
+    pub fn axis(mut self, axis: isize) -> Self {
+        self.axis = Some(AxisSetting::One(axis));
+        self
+    }
+
+    /// Several such axes; none gives one mean and variance for all numbers.
+    pub fn axes(mut self, axes: impl Into<Vec<isize>>) -> Self {
+        self.axis = Some(AxisSetting::Several(axes.into()));
+        self
+    }
+
+    /// Whether it brings numbers back to their units. Default: false.
+    pub fn invert(mut self, invert: bool) -> Self {
+        self.invert = invert;
+        self
+    }
+
+    /// The mean and the variance, in place of adapting: one number, or one for each place.
+    pub fn mean_and_variance(
+        mut self,
+        mean: impl Into<Vec<f32>>,
+        variance: impl Into<Vec<f32>>,
+    ) -> Self {
+        let given = |numbers: Vec<f32>| match numbers[..] {
+            [one] => Given::One(one),
+            _ => Given::Many(numbers.into_iter().map(Given::One).collect()),
+        };
+        self.mean = Some(given(mean.into()));
+        self.variance = Some(given(variance.into()));
+        self
+    }
+
+    shared_settings!(builder);
+
+    fn setting(&self) -> AxisSetting {
+        self.axis
+            .clone()
+            .unwrap_or(AxisSetting::Several(Vec::new()))
+    }
+
+    /// Learns the mean and the variance of data, inputs of the layer: `(rows, ...)`. What was
+    /// learnt before is forgotten.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Argument`] for data without rows, for an axis that they do not have, and where mean
+    /// and variance are given.
+    pub fn adapt(mut self, data: &(impl AsRows + ?Sized)) -> Result<Self> {
+        let rows = data.as_rows();
+        let bad = |argument: &'static str, expected: String, found: String| {
+            Err(Error::argument("Normalization", argument, expected, found))
+        };
+        if self.mean.is_some() {
+            return bad(
+                "adapt",
+                "left out where `mean` is given".into(),
+                "data".into(),
+            );
+        }
+        if rows.is_empty() || rows.row_size() == 0 {
+            return bad(
+                "adapt",
+                "data of at least one row".into(),
+                format!("{:?}", rows.shape()),
+            );
+        }
+        let Some(shape) = Shape::new(rows.shape()) else {
+            return bad(
+                "adapt",
+                "data of fewer axes".into(),
+                format!("{:?}", rows.shape()),
+            );
+        };
+        let mut kept = Vec::new();
+        for axis in self.setting().axes() {
+            match shape.axis(*axis) {
+                Some(place) if place > 0 => kept.push(place),
+                _ => {
+                    let wanted = format!("an axis of data of shape {shape}, not the rows");
+                    return bad("axis", wanted, axis.to_string());
+                }
+            }
+        }
+        kept.sort_unstable();
+        let strides = shape.strides();
+        let of = |column: usize| {
+            kept.iter().fold(0, |place, axis| {
+                let length = shape.dims().get(*axis).copied().unwrap_or(1);
+                let stride = strides.get(*axis).copied().unwrap_or(1);
+                place * length + column / stride.max(1) % length.max(1)
+            })
+        };
+        let places: Vec<usize> = (0..rows.row_size()).map(of).collect();
+        let count = kept
+            .iter()
+            .map(|axis| shape.dims().get(*axis).copied().unwrap_or(1))
+            .product();
+        let (mean, variance) = moments(&rows, &places, count);
+        self.seen = Seen::Data { mean, variance };
+        Ok(self)
+    }
+
+    /// Mean and variance as values beside `x`.
+    fn moments(&self, scope: &mut Scope, x: &Value, places: &[usize]) -> Option<(Value, Value)> {
+        let shape = lengths(x, places);
+        let size: usize = shape.iter().product();
+        if let (Some(mean), Some(variance)) = (&self.mean, &self.variance) {
+            let (mean, variance) = (mean.flat(), variance.flat());
+            let beside = |numbers: &[f32]| match numbers {
+                [one] => x.constant(&[*one], []),
+                all => along(x, &x.constant(all, &shape), places),
+            };
+            if ![1, size].contains(&mean.len()) || mean.len() != variance.len() {
+                x.fail(format!(
+                    "`mean` and `variance` must be one number or {size} for inputs of shape {}, got \
+                     {} and {}",
+                    x.shape(),
+                    mean.len(),
+                    variance.len()
+                ));
+                return None;
+            }
+            return Some((beside(&mean), beside(&variance)));
+        }
+        let (mean, variance) = match &self.seen {
+            Seen::Nothing => {
+                x.fail("has not seen data: call `adapt` before the model is built".into());
+                return None;
+            }
+            Seen::Data { mean, .. } if mean.len() != size => {
+                x.fail(format!(
+                    "was adapted to {} columns, and meets {size} in inputs of shape {}",
+                    mean.len(),
+                    x.shape()
+                ));
+                return None;
+            }
+            Seen::Data { mean, variance } => (mean.clone(), variance.clone()),
+            Seen::File => (vec![0.0; size], vec![1.0; size]),
+        };
+        let mean = scope.fixed("mean", &shape, &Begin(mean));
+        let variance = scope.fixed("variance", &shape, &Begin(variance));
+        // Keras has it, and leaves it at 0.
+        scope.fixed("count", [], &crate::initializers::Zeros);
+        Some((along(x, &mean, places), along(x, &variance, places)))
+    }
+}
+
+/// The mean and the variance of the values of each place, in one pass over the rows.
+fn moments(rows: &crate::data::Rows, places: &[usize], count: usize) -> (Vec<f32>, Vec<f32>) {
+    const ROWS: usize = 256;
+    let size = rows.row_size();
+    let mut buffer = vec![0.0; ROWS.min(rows.len()) * size];
+    // Sums about the first value of each place, so that nothing cancels.
+    let mut about: Vec<Option<f64>> = vec![None; count];
+    let mut sums = vec![[0.0_f64; 3]; count];
+    for start in (0..rows.len()).step_by(ROWS) {
+        let end = (start + ROWS).min(rows.len());
+        let part = buffer.get_mut(..(end - start) * size).unwrap_or(&mut []);
+        rows.gather_range(start..end, part);
+        for row in part.chunks_exact(size) {
+            for (value, place) in row.iter().zip(places) {
+                if let (Some(about), Some(sums)) = (about.get_mut(*place), sums.get_mut(*place)) {
+                    let value = f64::from(*value);
+                    let apart = value - *about.get_or_insert(value);
+                    sums[0] += 1.0;
+                    sums[1] += apart;
+                    sums[2] += apart * apart;
+                }
+            }
+        }
+    }
+    let of = |(about, [n, sum, squares]): (&Option<f64>, &[f64; 3])| {
+        let mean = sum / n;
+        let variance = (squares / n - mean * mean).max(0.0);
+        ((about.unwrap_or(0.0) + mean) as f32, variance as f32)
+    };
+    about.iter().zip(&sums).map(of).unzip()
+}
+
+impl Layer for Normalization {
+    fn call(&self, scope: &mut Scope, x: &Value) -> Value {
+        let Some(places) = places(x, &self.setting()) else {
+            return x.clone();
+        };
+        let Some((mean, variance)) = self.moments(scope, x, &places) else {
+            return x.clone();
+        };
+        let deviation = variance.sqrt().maximum(1e-7);
+        match self.invert {
+            true => mean + x * deviation,
+            false => (x - mean) / deviation,
+        }
+    }
+
+    fn class_name(&self) -> &str {
+        "Normalization"
+    }
+
+    fn validate(&self) -> Result<()> {
+        match (&self.mean, &self.variance) {
+            (Some(_), None) | (None, Some(_)) => Err(Error::argument(
+                "Normalization",
+                "mean",
+                "given together with `variance`",
+                "one of them",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    shared_settings!(layer masked);
+}

@@ -718,29 +718,34 @@ pub(crate) fn train(
     run.backward(&mut compiled.gradients);
     assign(plan, workspace, &mut built.parameters);
     if compiled.optimizer.searches() {
-        let batch = (plan, workspace, fill);
-        search(batch, (built, compiled), (seed, variables), loss);
+        let parts = (built, compiled);
+        return Ok(search(
+            (plan, workspace),
+            fill,
+            parts,
+            (seed, variables),
+            loss,
+        ));
     }
-    let searches = compiled.optimizer.searches();
     if let Some(parameters) = built.parameters.get_mut(..built.variables.trainable) {
-        if !searches {
-            let optimizer = compiled.optimizer.as_ref();
-            compiled
-                .state
-                .apply(optimizer, variables, parameters, &mut compiled.gradients);
-        }
+        let optimizer = compiled.optimizer.as_ref();
+        compiled
+            .state
+            .apply(optimizer, variables, parameters, &mut compiled.gradients);
         built.variables.constrain(parameters);
     }
     Ok(loss)
 }
 
-/// The update of an optimizer that evaluates the loss of the batch at other weights, too.
+/// The update of an optimizer that evaluates the loss of the batch at other weights, too. Gives the
+/// loss before it.
 fn search(
-    (plan, workspace, fill): (&Plan, &mut [f32], &dyn Fn(&mut [f32])),
+    (plan, workspace): (&Plan, &mut [f32]),
+    fill: &dyn Fn(&mut [f32]),
     (built, compiled): (&mut Built, &mut Compiled),
     (seed, variables): (u64, &[Variable]),
     loss: f32,
-) {
+) -> f32 {
     let trainable = built.variables.trainable;
     let draw = Draw {
         seed,
@@ -773,9 +778,11 @@ fn search(
         loss,
         &mut evaluate,
     );
+    built.variables.constrain(&mut chosen);
     if let Some(own) = built.parameters.get_mut(..trainable) {
         own.copy_from_slice(&chosen);
     }
+    loss
 }
 
 /// The names of all logged values: `loss`, the metrics, then the same of the validation.

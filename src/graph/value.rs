@@ -14,6 +14,8 @@ use crate::ops::ctc::Ctc;
 use crate::ops::gather::Gather;
 use crate::ops::log_softmax::LogSoftmax;
 use crate::ops::matmul::MatMul;
+use crate::ops::moments::Moments;
+use crate::ops::normalize::Normalize;
 use crate::ops::pad::Pad;
 use crate::ops::reduce::{Reduce, Reduction};
 use crate::ops::reshape::{Reshape, StopGradient};
@@ -356,6 +358,19 @@ impl Value {
     /// Divided by its norm over axes; norms below 1e-7, Keras's epsilon, count as that.
     pub fn l2_normalize(&self, axes: impl Into<Axes>) -> Value {
         self / self.square().sum_keepdims(axes).maximum(1e-14).sqrt()
+    }
+
+    /// The mean and the variance of groups; see [`Moments`].
+    pub(crate) fn moments(&self, op: Moments) -> Value {
+        self.apply(Op::Moments(op), &[])
+    }
+
+    /// In units of moments, times `gamma` and plus `beta`; see [`Normalize`].
+    pub(crate) fn normalize(&self, moments: &Value, weights: &[&Value], op: Normalize) -> Value {
+        let others: Vec<&Value> = std::iter::once(moments)
+            .chain(weights.iter().copied())
+            .collect();
+        self.apply(Op::Normalize(op), &others)
     }
 
     /// Softmax along an axis: `exp(x) / sum(exp(x))`, without overflow.

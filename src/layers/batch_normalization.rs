@@ -6,12 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::config::{self, Base};
 use super::layer_normalization::check_epsilon;
-use super::normalizing::{along, lengths, moments, places, signed};
+use super::normalizing::{Standard, along, lengths, moments, places, signed};
 use super::{Layer, rules_builder, shared_settings};
 use crate::constraints::Constraint;
 use crate::error::{Error, Result};
 use crate::graph::{Scope, Value};
 use crate::initializers::{Initializer, Ones, Zeros};
+use crate::ops;
+use crate::ops::groups::Groups;
 use crate::regularizers::Regularizer;
 use crate::shape::AxisSetting;
 
@@ -195,6 +197,18 @@ impl BatchNormalization {
         (mean, variance)
     }
 
+    /// The moments of the columns of a batch, `(2, columns)`, after which the moving averages follow.
+    fn of_columns(&self, scope: &mut Scope, x: &Value, moving: (&Value, &Value)) -> Value {
+        let moments = x.moments(ops::moments::Moments {
+            groups: Groups::Columns,
+            columns: x.dim(-1),
+            centered: true,
+        });
+        self.follow(scope, moving.0, &moments.slice(0, 0..1), self.momentum);
+        self.follow(scope, moving.1, &moments.slice(0, 1..2), self.momentum);
+        moments
+    }
+
     /// `moving = momentum moving + (1 - momentum) value`
     fn follow(&self, scope: &mut Scope, moving: &Value, value: &Value, momentum: f32) -> Value {
         let value = value.reshape(moving.shape().dims());
@@ -303,14 +317,35 @@ impl Layer for BatchNormalization {
             ]
         });
 
-        let moments = match scope.training() && scope.trainable() {
-            true => {
-                let others: Vec<usize> = (0..x.rank())
-                    .filter(|axis| !places.contains(axis))
-                    .collect();
-                let moving = (&moving_mean, &moving_variance);
-                self.train(scope, (x, &others), moving, renorm)
-            }
+        let others: Vec<usize> = (0..x.rank())
+            .filter(|axis| !places.contains(axis))
+            .collect();
+        let standard = Standard {
+            over: &others,
+            epsilon: self.epsilon,
+            centered: true,
+            gamma,
+            beta,
+        };
+        let trains = scope.training() && scope.trainable();
+        let last = places.first() == Some(&(x.rank() - 1)) && !self.renorm;
+        if last && scope.mask(x).is_none() {
+            let columns = x.dim(-1);
+            let moments = match trains {
+                true => self.of_columns(scope, x, (&moving_mean, &moving_variance)),
+                false => moving_mean
+                    .expand_dims(0)
+                    .concat(&[&moving_variance.expand_dims(0)], 0),
+            };
+            return standard.with_moments(x, &moments, Groups::Columns, columns, trains);
+        }
+        let moments = match trains {
+            true => self.train(
+                scope,
+                (x, &others),
+                (&moving_mean, &moving_variance),
+                renorm,
+            ),
             false => Moments {
                 mean: along(x, &moving_mean, &places),
                 variance: along(x, &moving_variance, &places),
@@ -321,13 +356,7 @@ impl Layer for BatchNormalization {
         if let Some((r, d)) = moments.correction {
             y = y * r + d;
         }
-        if let Some(gamma) = gamma {
-            y = y * gamma;
-        }
-        match beta {
-            Some(beta) => y + beta,
-            None => y,
-        }
+        standard.scaled(y)
     }
 
     fn class_name(&self) -> &str {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::{self, Base};
 use super::layer_normalization::check_epsilon;
-use super::normalizing::{moments, places};
+use super::normalizing::{Standard, places};
 use super::{Layer, rules_builder, shared_settings};
 use crate::constraints::Constraint;
 use crate::error::{Error, Result};
@@ -131,9 +131,7 @@ impl Layer for GroupNormalization {
         }
         let grouped = x.reshape(&split);
         let others: Vec<usize> = (1..split.len()).filter(|axis| *axis != place).collect();
-        let (mean, variance) = moments(&grouped, &others);
-        let mut y = (&grouped - mean) * (variance + self.epsilon).rsqrt();
-        if self.scale {
+        let gamma = self.scale.then(|| {
             let gamma = scope.ruled_weight(
                 "gamma",
                 [channels],
@@ -141,9 +139,9 @@ impl Layer for GroupNormalization {
                 &self.gamma_regularizer,
                 &self.gamma_constraint,
             );
-            y = y * gamma.reshape(&one);
-        }
-        if self.center {
+            gamma.reshape(&one)
+        });
+        let beta = self.center.then(|| {
             let beta = scope.ruled_weight(
                 "beta",
                 [channels],
@@ -151,9 +149,26 @@ impl Layer for GroupNormalization {
                 &self.beta_regularizer,
                 &self.beta_constraint,
             );
-            y = y + beta.reshape(&one);
-        }
-        y.reshape(x.shape().dims())
+            beta.reshape(&one)
+        });
+        // Each channel has weights of its own, so they come after the groups are normalized.
+        let standard = Standard {
+            over: &others,
+            epsilon: self.epsilon,
+            centered: true,
+            gamma: None,
+            beta: None,
+        };
+        let scaled = Standard {
+            over: &others,
+            epsilon: self.epsilon,
+            centered: true,
+            gamma,
+            beta,
+        };
+        scaled
+            .scaled(standard.apply(&grouped))
+            .reshape(x.shape().dims())
     }
 
     fn class_name(&self) -> &str {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::config::{self, Base};
-use super::normalizing::{along, lengths, moments, places};
+use super::normalizing::{Standard, along, lengths, moments, places};
 use super::{Layer, rules_builder, shared_settings};
 use crate::constraints::Constraint;
 use crate::error::{Error, Result};
@@ -144,19 +144,22 @@ impl Layer for LayerNormalization {
             );
             along(x, &beta, &places)
         });
-        let (mean, variance) = moments(x, &places);
-        let size = (variance + self.epsilon).rsqrt();
-        let mut y = match self.rms_scaling {
-            true => x * size,
-            false => (x - mean) * size,
+        if self.rms_scaling {
+            let (_, variance) = moments(x, &places);
+            let y = x * (variance + self.epsilon).rsqrt();
+            return match gamma {
+                Some(gamma) => y * gamma,
+                None => y,
+            };
+        }
+        let standard = Standard {
+            over: &places,
+            epsilon: self.epsilon,
+            centered: true,
+            gamma,
+            beta,
         };
-        if let Some(gamma) = gamma {
-            y = y * gamma;
-        }
-        match beta {
-            Some(beta) => y + beta,
-            None => y,
-        }
+        standard.apply(x)
     }
 
     fn class_name(&self) -> &str {

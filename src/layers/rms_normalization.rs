@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::Base;
 use super::layer_normalization::check_epsilon;
-use super::normalizing::{along, lengths, places, signed};
+use super::normalizing::{Standard, along, lengths, places};
 use super::{Layer, shared_settings};
 use crate::error::Result;
 use crate::graph::{Scope, Value};
@@ -82,8 +82,14 @@ impl Layer for RMSNormalization {
             return x.clone();
         };
         let scale = scope.weight("scale", lengths(x, &places), &Ones);
-        let size = (x.square().mean_keepdims(signed(&places)) + self.epsilon).rsqrt();
-        x * size * along(x, &scale, &places)
+        let standard = Standard {
+            over: &places,
+            epsilon: self.epsilon,
+            centered: false,
+            gamma: Some(along(x, &scale, &places)),
+            beta: None,
+        };
+        standard.apply(x)
     }
 
     fn class_name(&self) -> &str {

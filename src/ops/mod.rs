@@ -13,9 +13,12 @@ pub(crate) mod categorical_crossentropy;
 pub(crate) mod concat;
 pub(crate) mod ctc;
 pub(crate) mod gather;
+pub(crate) mod groups;
 pub(crate) mod log_softmax;
 pub(crate) mod matmul;
 mod memory;
+pub(crate) mod moments;
+pub(crate) mod normalize;
 pub(crate) mod pad;
 pub(crate) mod random;
 pub(crate) mod reduce;
@@ -156,6 +159,8 @@ pub(crate) enum Op {
     Slice(slice::Slice),
     Concat(concat::Concat),
     Ctc(ctc::Ctc),
+    Moments(moments::Moments),
+    Normalize(normalize::Normalize),
     Pad(pad::Pad),
     Gather(gather::Gather),
     Softmax(softmax::Softmax),
@@ -186,6 +191,8 @@ impl Op {
             Op::Slice(op) => op,
             Op::Concat(op) => op,
             Op::Ctc(op) => op,
+            Op::Moments(op) => op,
+            Op::Normalize(op) => op,
             Op::Pad(op) => op,
             Op::Gather(op) => op,
             Op::Softmax(op) => op,

@@ -4,6 +4,9 @@
 use crate::error::Error;
 use crate::graph::{Scope, Shape, Value};
 use crate::initializers::Zeros;
+use crate::ops::groups::Groups;
+use crate::ops::moments::Moments;
+use crate::ops::normalize::Normalize;
 use crate::testing::Probe;
 
 /// A function of some inputs.
@@ -470,5 +473,134 @@ fn saturated_probabilities_stop_the_gradient_fused_or_not() {
         let gradients = probe.backward(&[1.0, 1.0]);
         assert_eq!(gradients.inputs[0][0], 0.0);
         assert!((gradients.inputs[0][1] - (1.0 / (1.0 + (-1f32).exp()) - 1.0)).abs() < 1e-6);
+    }
+}
+
+/// Normalization as one op and as arithmetic: values and all gradients, for groups that are rows
+/// and groups that are columns, also of numbers far from 0.
+#[test]
+fn normalization_is_its_formula() {
+    fn settings(groups: Groups, v: &[Value], through: bool) -> Normalize {
+        Normalize {
+            groups,
+            columns: v[0].dim(-1),
+            epsilon: 1e-3,
+            centered: true,
+            scale: true,
+            center: true,
+            through,
+        }
+    }
+    fn moments(groups: Groups, v: &[Value]) -> Value {
+        v[0].moments(Moments {
+            groups,
+            columns: v[0].dim(-1),
+            centered: true,
+        })
+    }
+    fn formula(v: &[Value], axis: isize) -> Value {
+        let d = &v[0] - v[0].mean_keepdims(axis);
+        let variance = d.square().mean_keepdims(axis);
+        d * (variance + 1e-3).rsqrt() * &v[1] + &v[2]
+    }
+    let cases: &[(Function, Function)] = &[
+        (
+            |_, v| {
+                let op = settings(Groups::Rows, v, true);
+                v[0].normalize(&moments(Groups::Rows, v), &[&v[1], &v[2]], op)
+            },
+            |_, v| formula(v, -1),
+        ),
+        (
+            |_, v| {
+                let op = settings(Groups::Columns, v, true);
+                v[0].normalize(&moments(Groups::Columns, v), &[&v[1], &v[2]], op)
+            },
+            |_, v| formula(v, 0),
+        ),
+        (
+            |_, v| {
+                let op = settings(Groups::Columns, v, false);
+                v[0].normalize(&moments(Groups::Columns, v), &[&v[1], &v[2]], op)
+            },
+            |_, v| {
+                let mean = v[0].mean_keepdims(0).stop_gradient();
+                let variance = (&v[0] - &mean).square().mean_keepdims(0).stop_gradient();
+                (&v[0] - mean) * (variance + 1e-3).rsqrt() * &v[1] + &v[2]
+            },
+        ),
+    ];
+    let sizes = [
+        [1, 1],
+        [3, 1],
+        [1, 5],
+        [7, 16],
+        [70, 63],
+        [5, 64],
+        [129, 131],
+        [600, 130],
+    ];
+    for (rows, columns) in sizes.map(|[rows, columns]| (rows, columns)) {
+        let shapes: &[&[usize]] = &[&[rows, columns], &[columns], &[columns]];
+        for ((case, (op, formula)), shift) in cases.iter().enumerate().zip([0.0, 0.0, 50.0]) {
+            let mut results = Vec::new();
+            for function in [op, formula] {
+                let mut probe = Probe::new(shapes, true, function).expect("fits");
+                let wave = |n: usize, by: f32| -> Vec<f32> {
+                    (0..n).map(|i| (i as f32 * by).sin() + shift).collect()
+                };
+                probe.set_inputs(&[
+                    wave(rows * columns, 0.7),
+                    wave(columns, 0.3),
+                    wave(columns, 1.1),
+                ]);
+                let y = probe.forward();
+                let dy: Vec<f32> = (0..y.len()).map(|i| (i as f32 * 0.37).cos()).collect();
+                let gradients = probe.backward(&dy);
+                results.push([vec![y], gradients.inputs].concat());
+            }
+            let [op, formula] = [&results[0], &results[1]];
+            for (what, (op, formula)) in op.iter().zip(formula).enumerate() {
+                let size = formula.iter().fold(1e-2_f32, |size, x| size.max(x.abs()));
+                for (op, formula) in op.iter().zip(formula) {
+                    assert!(
+                        (op - formula).abs() < 3e-4 * size,
+                        "case {case} of {rows} x {columns}, result {what}: {op}, not {formula}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// A bias before batch normalization has no effect, so the gradients of a column sum to 0: to within
+/// the rounding of the numbers that are summed, not that of what was subtracted from all of them.
+#[test]
+fn gradients_through_the_moments_of_columns_sum_to_nothing() {
+    let mut probe = Probe::new(&[&[4096, 3]], true, |_, v| {
+        let moments = v[0].moments(Moments {
+            groups: Groups::Columns,
+            columns: 3,
+            centered: true,
+        });
+        let op = Normalize {
+            groups: Groups::Columns,
+            columns: 3,
+            epsilon: 1e-3,
+            centered: true,
+            scale: false,
+            center: false,
+            through: true,
+        };
+        v[0].normalize(&moments, &[], op)
+    })
+    .expect("fits");
+    probe.randomize(4);
+    probe.forward();
+    let dy: Vec<f32> = (0..3 * 4096).map(|i| (i as f32 * 0.37).cos()).collect();
+    let dx = probe.backward(&dy).inputs.swap_remove(0);
+    for column in 0..3 {
+        let sum: f64 = (0..4096).map(|row| f64::from(dx[3 * row + column])).sum();
+        assert!(sum.abs() < 1e-5, "{sum}");
     }
 }

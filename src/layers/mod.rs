@@ -31,6 +31,7 @@ mod leaky_relu;
 mod mapped;
 mod margins;
 mod masking;
+mod noise;
 mod normalization;
 mod normalizing;
 mod permute;

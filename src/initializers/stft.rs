@@ -274,7 +274,7 @@ mod tests {
     #[test]
     fn kernels_are_those_of_keras() {
         // Of shape (4, 1, 3) in Keras 3.15.
-        let root = 0.707_106_83;
+        let root = std::f32::consts::FRAC_1_SQRT_2;
         assert_close(
             &fill(&STFT::new(), &[4, 1, 3]).unwrap(),
             &[

@@ -97,7 +97,7 @@ fn normal(mean: f32, stddev: f32, words: &[[u8; 4]], out: &mut [f32]) {
     for ((x, y), pair) in first.iter_mut().zip(second).zip(pairs.clone()) {
         (*x, *y) = (scaled(pair.0), scaled(pair.1));
     }
-    if let (1, Some(x), Some(pair)) = (single, first.last_mut(), pairs.last()) {
+    if let (1, Some(x), Some(pair)) = (single, first.last_mut(), pairs.clone().next_back()) {
         *x = scaled(pair.0);
     }
 }

@@ -48,6 +48,8 @@ impl Scaling {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Window {
+    /// All times count the same, and nothing is scaled.
+    None,
     /// The one of a name that needs no settings: `hann`, `hamming`, `blackman`, `boxcar`, ...
     Named(String),
     /// These numbers, one for each time.
@@ -79,12 +81,12 @@ impl From<Vec<f32>> for Window {
 /// # Examples
 ///
 /// ```
-/// use horn::initializers::{Initializer, STFT, Side};
+/// use horn::initializers::{Initializer, STFT, Side, Window};
 /// use horn::random::{self, Purpose};
 ///
 /// let mut kernel = [0.0; 4 * 3];
 /// let mut rng = random::stream(7, Purpose::Weights, "", 0);
-/// STFT::new().side(Side::Imag).window(None).fill(&[4, 1, 3], &mut rng, &mut kernel)?;
+/// STFT::new().side(Side::Imag).window(Window::None).fill(&[4, 1, 3], &mut rng, &mut kernel)?;
 /// // Time 1: the sines of 0, a quarter and a half turn back.
 /// assert!((kernel[4] + 1.0).abs() < 1e-6 && kernel[5].abs() < 1e-6);
 /// # Ok::<(), horn::Error>(())
@@ -92,7 +94,7 @@ impl From<Vec<f32>> for Window {
 #[derive(Debug, Clone, PartialEq)]
 pub struct STFT {
     side: Side,
-    window: Option<Window>,
+    window: Window,
     scaling: Option<Scaling>,
     periodic: bool,
 }
@@ -101,7 +103,7 @@ impl Default for STFT {
     fn default() -> Self {
         STFT {
             side: Side::default(),
-            window: Some("hann".into()),
+            window: "hann".into(),
             scaling: Some(Scaling::default()),
             periodic: false,
         }
@@ -120,8 +122,8 @@ impl STFT {
         self
     }
 
-    /// The window, `hann` by default; none with `None`.
-    pub fn window(mut self, window: impl Into<Option<Window>>) -> Self {
+    /// The window, `hann` by default: a name, numbers, or [`Window::None`].
+    pub fn window(mut self, window: impl Into<Window>) -> Self {
         self.window = window.into();
         self
     }
@@ -146,7 +148,10 @@ impl STFT {
         let window = settings.read("window", "hann".into(), expected, read_window)?;
         Ok(STFT {
             side: settings.choice("side", Side::default(), &Side::NAMES)?,
-            window: (!absent("window")).then_some(window),
+            window: match absent("window") {
+                true => Window::None,
+                false => window,
+            },
             scaling: (!absent("scaling")).then_some(scaling),
             periodic: settings.read("periodic", false, "true or false", Value::as_bool)?,
         })
@@ -155,8 +160,8 @@ impl STFT {
     /// The window's numbers, divided by what they are scaled by.
     fn weights(&self, times: usize) -> Result<Option<Vec<f32>>> {
         let weights: Vec<f32> = match &self.window {
-            None => return Ok(None),
-            Some(Window::Named(name)) => window(name, times, self.periodic)
+            Window::None => return Ok(None),
+            Window::Named(name) => window(name, times, self.periodic)
                 .ok_or_else(|| {
                     let known = "the name of a window without settings of its own";
                     Error::argument("STFT", "window", known, format!("`{name}`"))
@@ -164,7 +169,7 @@ impl STFT {
                 .into_iter()
                 .map(|weight| weight as f32)
                 .collect(),
-            Some(Window::Values(values)) => values.clone(),
+            Window::Values(values) => values.clone(),
         };
         let fits = weights.len() == times;
         let expected = format!("{times} numbers, one for each time");
@@ -234,9 +239,9 @@ impl Initializer for STFT {
 
     fn config(&self) -> Value {
         let window = match &self.window {
-            None => Value::Null,
-            Some(Window::Named(name)) => json!(name),
-            Some(Window::Values(values)) => json!(values),
+            Window::None => Value::Null,
+            Window::Named(name) => json!(name),
+            Window::Values(values) => json!(values),
         };
         json!({
             "side": name_of(self.side, &Side::NAMES),
@@ -283,23 +288,21 @@ mod tests {
         );
         let imag = STFT::new()
             .side(Side::Imag)
-            .window(Window::from("hamming"))
+            .window("hamming")
             .scaling(Scaling::Spectrum)
             .periodic(true);
         let want = [
             0.0, 0.0, 0.0, 0.0, -0.25, 0.0, 0.0, 0.0, 0.0, 0.0, 0.25, 0.0,
         ];
         assert_close(&fill(&imag, &[4, 1, 3]).unwrap(), &want);
-        let bare = fill(&STFT::new().window(None), &[4, 1, 3]).unwrap();
+        let bare = fill(&STFT::new().window(Window::None), &[4, 1, 3]).unwrap();
         assert_close(
             &bare,
             &[
                 1.0, 1.0, 1.0, 1.0, 0.0, -1.0, 1.0, -1.0, 1.0, 1.0, 0.0, -1.0,
             ],
         );
-        let own = STFT::new()
-            .window(Window::from(vec![0.5, 1.0, 2.0, -1.0]))
-            .scaling(None);
+        let own = STFT::new().window(vec![0.5, 1.0, 2.0, -1.0]).scaling(None);
         assert_close(
             &fill(&own, &[4, 1, 3]).unwrap(),
             &[
@@ -348,18 +351,10 @@ mod tests {
             (STFT::new(), &[4, 2, 3], "(times, 1, frequencies)"),
             (STFT::new(), &[4, 1, 1], "at least two frequencies"),
             (STFT::new(), &[4, 3], "got [4, 3]"),
+            (STFT::new().window("kaiser"), &[4, 1, 3], "got `kaiser`"),
+            (STFT::new().window(vec![1.0]), &[4, 1, 3], "4 numbers"),
             (
-                STFT::new().window(Window::from("kaiser")),
-                &[4, 1, 3],
-                "got `kaiser`",
-            ),
-            (
-                STFT::new().window(Window::from(vec![1.0])),
-                &[4, 1, 3],
-                "4 numbers",
-            ),
-            (
-                STFT::new().window(Window::from(vec![0.0; 4])),
+                STFT::new().window(vec![0.0; 4]),
                 &[4, 1, 3],
                 "not 0 everywhere",
             ),

@@ -50,7 +50,7 @@ macro_rules! cropping {
         #[doc = concat!("let mut model = Sequential::new().add(Input::new(", $row, "))")]
         #[doc = concat!("    .add(", stringify!($Name), "::new(1));")]
         /// model.build()?;
-        /// assert_eq!(model.layers()[1].output_shape()[0], 4);
+        /// assert_eq!(model.output_shape()?[0], 4);
         /// # Ok::<(), horn::Error>(())
         /// ```
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

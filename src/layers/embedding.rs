@@ -39,7 +39,7 @@ use crate::regularizers::Regularizer;
 ///     .add(Flatten::new())
 ///     .add(Dense::new(1).activation(Sigmoid));
 /// model.build()?;
-/// assert_eq!(model.layers()[1].output_shape(), [10, 8]);
+/// assert_eq!(model.output_shape()?, [10, 8]);
 /// # Ok::<(), horn::Error>(())
 /// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]

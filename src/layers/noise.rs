@@ -82,8 +82,7 @@ mod tests {
         AlphaDropout, DataFormat, Dropout, GaussianDropout, GaussianNoise, Layer, SpatialDropout1D,
         SpatialDropout2D, SpatialDropout3D,
     };
-    use crate::random::tests::{critical, distance, normal_cdf};
-    use crate::random::{self, Purpose};
+    use crate::random::tests::critical;
     use crate::testing::Probe;
 
     const N: usize = 200 * 500;
@@ -100,33 +99,10 @@ mod tests {
         probe(layer, shape, &ones, true).forward()
     }
 
-    fn moments(y: &[f32]) -> (f64, f64) {
-        let n = y.len() as f64;
-        let mean = y.iter().map(|y| f64::from(*y)).sum::<f64>() / n;
-        let squares = y.iter().map(|y| (f64::from(*y) - mean).powi(2));
-        (mean, squares.sum::<f64>() / n)
-    }
-
     #[test]
-    fn gaussian_noise_is_normal() {
-        let y = of_ones(&GaussianNoise::new(0.3), &[200, 500]);
-        assert!(distance(&y, |y| normal_cdf((y - 1.0) / 0.3)) < critical(N));
-    }
-
-    #[test]
-    fn gaussian_dropout_is_normal_with_the_variance_of_dropout() {
-        let y = of_ones(&GaussianDropout::new(0.2), &[200, 500]);
-        // sqrt(0.2 / 0.8) = 0.5
-        assert!(distance(&y, |y| normal_cdf((y - 1.0) / 0.5)) < critical(N));
-    }
-
-    #[test]
-    fn dropout_keeps_the_mean_and_drops_without_a_pattern() {
+    fn dropout_drops_without_a_pattern() {
         let (rows, columns, rate) = (5000, 20, 0.3_f64);
         let y = of_ones(&Dropout::new(rate as f32), &[rows, columns]);
-        // The variance of 0 and 1 / 0.7 is 0.3 / 0.7; a mean of N is within five of its deviations.
-        let (mean, _) = moments(&y);
-        assert!((mean - 1.0).abs() < 5.0 * (rate / (1.0 - rate) / N as f64).sqrt());
         // How many of a row are dropped is binomial, along rows and along columns of 20.
         let by_columns: Vec<f32> = (0..N).map(|i| y[i % rows * columns + i / rows]).collect();
         for y in [y, by_columns] {
@@ -147,15 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn alpha_dropout_keeps_zero_mean_and_unit_variance() {
-        let mut rng = random::stream(3, Purpose::Data, "", 0);
-        let x: Vec<f32> = (0..N).map(|_| random::normal(&mut rng) as f32).collect();
-        for rate in [0.1, 0.5] {
-            let y = probe(&AlphaDropout::new(rate), &[200, 500], &x, true).forward();
-            let (mean, variance) = moments(&y);
-            assert!(mean.abs() < 0.02, "{rate}: {mean}");
-            assert!((variance - 1.0).abs() < 0.03, "{rate}: {variance}");
-        }
+    fn alpha_dropout_gives_the_numbers_of_its_formula() {
         // Of x = 1 there are a + b and a s + b, with a = 0.860 953 and b = 0.454 092.
         let y = of_ones(&AlphaDropout::new(0.3), &[200, 500]);
         let (kept, dropped) = (1.315_044_7, -1.059_548_1);

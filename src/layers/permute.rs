@@ -20,7 +20,7 @@ use crate::graph::{Scope, Value};
 ///
 /// let mut model = Sequential::new().add(Input::new([10, 64])).add(Permute::new([2, 1]));
 /// model.build()?;
-/// assert_eq!(model.layers()[1].output_shape(), [64, 10]);
+/// assert_eq!(model.output_shape()?, [64, 10]);
 /// # Ok::<(), horn::Error>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

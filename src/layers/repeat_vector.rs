@@ -19,7 +19,7 @@ use crate::graph::{Scope, Value};
 ///
 /// let mut model = Sequential::new().add(Input::new([32])).add(RepeatVector::new(3));
 /// model.build()?;
-/// assert_eq!(model.layers()[1].output_shape(), [3, 32]);
+/// assert_eq!(model.output_shape()?, [3, 32]);
 /// # Ok::<(), horn::Error>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

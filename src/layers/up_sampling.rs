@@ -141,7 +141,7 @@ fn check(class_name: &str, sizes: &[usize]) -> Result<()> {
 ///
 /// let mut model = Sequential::new().add(Input::new([4, 2])).add(UpSampling1D::new(3));
 /// model.build()?;
-/// assert_eq!(model.layers()[1].output_shape(), [12, 2]);
+/// assert_eq!(model.output_shape()?, [12, 2]);
 /// # Ok::<(), horn::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -206,7 +206,7 @@ macro_rules! up_sampling {
         #[doc = concat!("let mut model = Sequential::new().add(Input::new(", $row, "))")]
         #[doc = concat!("    .add(", stringify!($Name), "::new(3));")]
         /// model.build()?;
-        /// assert_eq!(model.layers()[1].output_shape()[0], 12);
+        /// assert_eq!(model.output_shape()?[0], 12);
         /// # Ok::<(), horn::Error>(())
         /// ```
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

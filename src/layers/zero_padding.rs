@@ -41,7 +41,7 @@ macro_rules! zero_padding {
         #[doc = concat!("let mut model = Sequential::new().add(Input::new(", $row, "))")]
         #[doc = concat!("    .add(", stringify!($Name), "::new(2));")]
         /// model.build()?;
-        /// assert_eq!(model.layers()[1].output_shape()[0], 8);
+        /// assert_eq!(model.output_shape()?[0], 8);
         /// # Ok::<(), horn::Error>(())
         /// ```
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

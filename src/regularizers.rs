@@ -142,7 +142,7 @@ pub fn to_keras(regularizer: &dyn Regularizer) -> Json {
 }
 
 /// A factor of a penalty is a finite number that is not negative.
-fn check_factor(owner: &str, argument: &'static str, factor: f32) -> Result<()> {
+pub(crate) fn check_factor(owner: &str, argument: &'static str, factor: f32) -> Result<()> {
     match factor.is_finite() && factor >= 0.0 {
         true => Ok(()),
         false => Err(Error::argument(

@@ -161,6 +161,12 @@ impl Probe {
             .for_each(|number| *number = next());
     }
 
+    /// The step of training whose random numbers are drawn: 0 before it is called.
+    #[cfg(test)]
+    pub(crate) fn at_step(&mut self, step: u64) {
+        self.draw.step = step;
+    }
+
     /// The output.
     pub fn forward(&mut self) -> Vec<f32> {
         for (port, input) in self.plan.ports.iter().zip(&self.inputs) {

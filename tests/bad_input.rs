@@ -234,6 +234,11 @@ fn rates_and_slopes_out_of_range_are_refused_with_the_layer_s_name() {
         let parts = ["layer `dropout`", "`rate`", "between 0 and 1", &found];
         layer_refused(Dropout::new(rate), &parts);
     }
+    let all = layers::AlphaDropout::new(1.0);
+    layer_refused(
+        all,
+        &["layer `alpha_dropout`", "`rate`", "below 1 in training"],
+    );
     layer_refused(
         LeakyReLU::new().negative_slope(f32::NAN),
         &["leaky_re_lu", "negative_slope"],

@@ -8,7 +8,7 @@ use super::config::Base;
 use super::{Layer, shared_settings};
 use crate::error::Result;
 use crate::graph::{Scope, Value};
-use crate::regularizers::{L1L2, Regularizer};
+use crate::regularizers::{L1L2, Regularizer, check_factor};
 
 /// Adds `(l1 Σ|x| + l2 Σx²) / batch` to the loss, and gives its inputs out as they are.
 ///
@@ -59,8 +59,26 @@ impl Layer for ActivityRegularization {
     }
 
     fn validate(&self) -> Result<()> {
-        L1L2::new(self.l1, self.l2).validate()
+        check_factor("ActivityRegularization", "l1", self.l1)?;
+        check_factor("ActivityRegularization", "l2", self.l2)
     }
 
     shared_settings!(layer masked);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn factors_out_of_range_name_the_layer() {
+        for (l1, l2, wanted) in [
+            (-1.0, 0.0, "`ActivityRegularization`: `l1`"),
+            (0.0, f32::NAN, "`ActivityRegularization`: `l2`"),
+        ] {
+            let layer = ActivityRegularization::new(l1, l2);
+            let found = layer.validate().unwrap_err().to_string();
+            assert!(found.contains(wanted), "{found}");
+        }
+    }
 }

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::config::Base;
-use super::dropout::concrete_shape;
+use super::noise::{self, NoiseShape};
 use super::{Layer, shared_settings};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::graph::{Scope, Value};
 
 /// Dropout for networks of [`Selu`](crate::activations::Selu): keeps the mean and the variance of
@@ -14,6 +14,9 @@ use crate::graph::{Scope, Value};
 /// While training `y = a (x m + s (1 - m)) + b`, where each `m` is 0 with probability `rate` and 1
 /// otherwise, `s = -1.7581` is what selu tends to, `a = ((1 - rate)(1 + rate s²))^(-1/2)` and
 /// `b = -a s rate`. Outside training `y = x`. Shapes are unchanged.
+///
+/// Keras takes a rate of 1 too, and then fails in training, where `a` has no value; so it is here,
+/// with an error of `compile`.
 ///
 /// Source: Klambauer et al. 2017, <https://arxiv.org/abs/1706.02515>;
 /// <https://keras.io/api/layers/regularization_layers/alpha_dropout/>
@@ -36,11 +39,11 @@ pub struct AlphaDropout {
     base: Base,
     rate: f32,
     seed: Option<u64>,
-    noise_shape: Option<Vec<Option<usize>>>,
+    noise_shape: NoiseShape,
 }
 
 impl AlphaDropout {
-    /// Drops this fraction of the inputs, from 0 up to but not including 1.
+    /// Drops this fraction of the inputs, from 0 to 1.
     pub fn new(rate: f32) -> Self {
         AlphaDropout {
             rate,
@@ -57,6 +60,9 @@ impl AlphaDropout {
     /// The shape of what is drawn, the batch included, where an axis of 1 drops or keeps the
     /// whole axis together and `None` stands for the input's own length. Default: the input's
     /// shape.
+    ///
+    /// A shape of fewer axes, without `None`, is for the last ones. A number for the batch stands
+    /// for the batch, whatever its size; Keras refuses a batch of another.
     pub fn noise_shape(mut self, shape: impl Into<Vec<Option<usize>>>) -> Self {
         self.noise_shape = Some(shape.into());
         self
@@ -70,15 +76,19 @@ impl Layer for AlphaDropout {
         if !scope.training() || self.rate == 0.0 {
             return x.clone();
         }
-        let shape = match concrete_shape(x, &self.noise_shape) {
+        if self.rate == 1.0 {
+            return noise::fail_at_one(scope, "AlphaDropout", x);
+        }
+        let shape = match noise::concrete_shape(x, &self.noise_shape) {
             Ok(shape) => shape,
             Err(failed) => return failed,
         };
         const DROPPED: f32 = -1.673_263_2 * 1.050_701;
-        let kept = scope.dropout_mask(shape, self.rate, self.seed).greater(0.0);
         let a = ((1.0 - self.rate) * (1.0 + self.rate * DROPPED * DROPPED)).powf(-0.5);
         let b = -a * DROPPED * self.rate;
-        (x * &kept + (1.0 - &kept) * DROPPED) * a + b
+        // The formula with `s` taken out, so that few ops remain; the mask holds `m / (1 - rate)`.
+        let mask = scope.dropout_mask(shape, self.rate, self.seed);
+        (x - DROPPED) * mask * (a * (1.0 - self.rate)) + (a * DROPPED + b)
     }
 
     fn class_name(&self) -> &str {
@@ -86,15 +96,8 @@ impl Layer for AlphaDropout {
     }
 
     fn validate(&self) -> Result<()> {
-        match (0.0..1.0).contains(&self.rate) {
-            true => Ok(()),
-            false => Err(Error::argument(
-                "AlphaDropout",
-                "rate",
-                "at least 0 and below 1",
-                self.rate,
-            )),
-        }
+        noise::check("AlphaDropout", "rate", self.rate)?;
+        noise::check_shape("AlphaDropout", &self.noise_shape)
     }
 
     shared_settings!(layer masked);

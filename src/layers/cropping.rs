@@ -50,7 +50,7 @@ macro_rules! cropping {
         #[doc = concat!("let mut model = Sequential::new().add(Input::new(", $row, "))")]
         #[doc = concat!("    .add(", stringify!($Name), "::new(1));")]
         /// model.build()?;
-        /// assert_eq!(model.layers()[1].output_shape()[0], 4);
+        /// assert_eq!(model.output_shape()?[0], 4);
         /// # Ok::<(), horn::Error>(())
         /// ```
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -120,4 +120,66 @@ cropping! {
 cropping! {
     /// Cuts the margins off volumes `(batch, depth, height, width, channels)`. Default: 1 each.
     Cropping3D, 3, 1, "[6, 6, 6, 2]", data_format
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Probe;
+
+    /// What is left of 0, 1, 2, ... in this shape.
+    fn left(layer: &dyn Layer, shape: &[usize]) -> (Vec<usize>, Vec<f32>) {
+        let mut probe = Probe::layer(layer, shape, false).unwrap();
+        let x = (0..shape.iter().product()).map(|i: usize| i as f32);
+        probe.set_inputs(&[x.collect()]);
+        (probe.output_shape(), probe.forward())
+    }
+
+    #[test]
+    fn margins_are_cut_off() {
+        let (shape, y) = left(&Cropping1D::new((1, 2)), &[1, 5, 2]);
+        assert_eq!((shape, y), (vec![1, 2, 2], vec![2.0, 3.0, 4.0, 5.0]));
+        let (shape, y) = left(&Cropping2D::new([(0, 1), (2, 0)]), &[1, 2, 4, 1]);
+        assert_eq!((shape, y), (vec![1, 1, 2, 1], vec![2.0, 3.0]));
+        let first = Cropping2D::new([0, 1]).data_format(DataFormat::ChannelsFirst);
+        let (shape, y) = left(&first, &[1, 2, 2, 3]);
+        assert_eq!((shape, y), (vec![1, 2, 2, 1], vec![1.0, 4.0, 7.0, 10.0]));
+        let (shape, y) = left(&Cropping3D::new([(1, 0), (0, 1), (0, 0)]), &[1, 2, 2, 2, 1]);
+        assert_eq!((shape, y), (vec![1, 1, 1, 2, 1], vec![4.0, 5.0]));
+    }
+
+    #[test]
+    fn gradients_agree() {
+        let layer = Cropping3D::new([(1, 0), (0, 1), (1, 1)]);
+        let mut probe = Probe::layer(&layer, &[2, 2, 3, 3, 2], true).unwrap();
+        probe.randomize(1);
+        assert!(probe.check_gradients(1).unwrap() < 1e-2);
+    }
+
+    #[test]
+    fn a_margin_that_leaves_nothing_is_an_error() {
+        let cases: [(&dyn Layer, &[usize], &str); 5] = [
+            (
+                &Cropping1D::new((1, 2)),
+                &[2, 3, 1],
+                "1 and 2 for a length of 3",
+            ),
+            (
+                &Cropping1D::new((usize::MAX, 1)),
+                &[2, 3, 1],
+                "must leave something",
+            ),
+            (
+                &Cropping2D::new([0, 4]),
+                &[2, 3, 8, 1],
+                "4 and 4 for a length of 8",
+            ),
+            (&Cropping2D::new(1), &[2, 3, 8], "4 axes"),
+            (&Cropping3D::new(1), &[2, 3, 3, 3], "5 axes"),
+        ];
+        for (layer, shape, wanted) in cases {
+            let found = Probe::layer(layer, shape, false).unwrap_err().to_string();
+            assert!(found.contains(wanted), "{found}");
+        }
+    }
 }

@@ -3,14 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 use super::config::Base;
+use super::noise::{self, NoiseShape};
 use super::{Layer, shared_settings};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::graph::{Scope, Value};
 
 /// Sets inputs to zero at random while training, and scales the others up to keep the mean.
 ///
 /// `y = x m / (1 - rate)`, where each `m` is 0 with probability `rate` and 1 otherwise. Outside
-/// training `y = x`. Shapes are unchanged.
+/// training `y = x`. Shapes are unchanged. At a rate of 1 every `y` is 0 in training.
 ///
 /// Source: Srivastava et al. 2014, <https://jmlr.org/papers/v15/srivastava14a.html>;
 /// <https://keras.io/api/layers/regularization_layers/dropout/>
@@ -32,7 +33,7 @@ pub struct Dropout {
     base: Base,
     rate: f32,
     seed: Option<u64>,
-    noise_shape: Option<Vec<Option<usize>>>,
+    noise_shape: NoiseShape,
 }
 
 impl Dropout {
@@ -53,31 +54,15 @@ impl Dropout {
     /// The shape of what is drawn, the batch included, where an axis of 1 drops or keeps the
     /// whole axis together and `None` stands for the input's own length. Default: the input's
     /// shape.
+    ///
+    /// A shape of fewer axes, without `None`, is for the last ones. A number for the batch stands
+    /// for the batch, whatever its size; Keras refuses a batch of another.
     pub fn noise_shape(mut self, shape: impl Into<Vec<Option<usize>>>) -> Self {
         self.noise_shape = Some(shape.into());
         self
     }
 
     shared_settings!(builder);
-}
-
-/// The shape of what is drawn for `x`.
-pub(super) fn concrete_shape(
-    x: &Value,
-    noise_shape: &Option<Vec<Option<usize>>>,
-) -> std::result::Result<Vec<usize>, Value> {
-    match noise_shape {
-        None => Ok(x.shape().dims().to_vec()),
-        Some(noise) if noise.len() == x.rank() => Ok(noise
-            .iter()
-            .zip(x.shape().dims())
-            .map(|(wanted, own)| wanted.unwrap_or(*own))
-            .collect()),
-        Some(noise) => Err(x.fail(format!(
-            "`noise_shape` {noise:?} must have as many axes as the inputs {}",
-            x.shape()
-        ))),
-    }
 }
 
 impl Layer for Dropout {
@@ -88,11 +73,10 @@ impl Layer for Dropout {
         if self.rate == 1.0 {
             return x * 0.0;
         }
-        let noise = match concrete_shape(x, &self.noise_shape) {
-            Ok(shape) => shape,
-            Err(failed) => return failed,
-        };
-        x * scope.dropout_mask(noise, self.rate, self.seed)
+        match noise::concrete_shape(x, &self.noise_shape) {
+            Ok(shape) => x * scope.dropout_mask(shape, self.rate, self.seed),
+            Err(failed) => failed,
+        }
     }
 
     fn class_name(&self) -> &str {
@@ -100,15 +84,8 @@ impl Layer for Dropout {
     }
 
     fn validate(&self) -> Result<()> {
-        match (0.0..=1.0).contains(&self.rate) {
-            true => Ok(()),
-            false => Err(Error::argument(
-                "Dropout",
-                "rate",
-                "between 0 and 1",
-                self.rate,
-            )),
-        }
+        noise::check("Dropout", "rate", self.rate)?;
+        noise::check_shape("Dropout", &self.noise_shape)
     }
 
     shared_settings!(layer masked);

@@ -3,14 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 use super::config::Base;
-use super::{Layer, shared_settings};
-use crate::error::{Error, Result};
+use super::{Layer, noise, shared_settings};
+use crate::error::Result;
 use crate::graph::{Scope, Value};
 
 /// Multiplies with normal noise while training: `y = x n`, where `n` has a mean of 1 and a variance
 /// of `rate / (1 - rate)`, as dropout's mask has. Outside training `y = x`.
 ///
-/// Shapes are unchanged.
+/// Shapes are unchanged. Keras takes a rate of 1 too, and then fails in training, where the variance
+/// has no value; so it is here, with an error of `compile`.
 ///
 /// Source: Srivastava et al. 2014, <https://jmlr.org/papers/v15/srivastava14a.html>;
 /// <https://keras.io/api/layers/regularization_layers/gaussian_dropout/>
@@ -36,7 +37,7 @@ pub struct GaussianDropout {
 }
 
 impl GaussianDropout {
-    /// As much noise as dropping this fraction makes, from 0 up to but not including 1.
+    /// As much noise as dropping this fraction makes, from 0 to 1.
     pub fn new(rate: f32) -> Self {
         GaussianDropout {
             rate,
@@ -58,6 +59,9 @@ impl Layer for GaussianDropout {
         if !scope.training() || self.rate == 0.0 {
             return x.clone();
         }
+        if self.rate == 1.0 {
+            return noise::fail_at_one(scope, "GaussianDropout", x);
+        }
         let stddev = (self.rate / (1.0 - self.rate)).sqrt();
         x * scope.random_normal(x.shape().dims(), 1.0, stddev, self.seed)
     }
@@ -67,15 +71,7 @@ impl Layer for GaussianDropout {
     }
 
     fn validate(&self) -> Result<()> {
-        match (0.0..1.0).contains(&self.rate) {
-            true => Ok(()),
-            false => Err(Error::argument(
-                "GaussianDropout",
-                "rate",
-                "at least 0 and below 1",
-                self.rate,
-            )),
-        }
+        noise::check("GaussianDropout", "rate", self.rate)
     }
 
     shared_settings!(layer masked);

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::config::Base;
-use super::{Layer, shared_settings};
-use crate::error::{Error, Result};
+use super::{Layer, noise, shared_settings};
+use crate::error::Result;
 use crate::graph::{Scope, Value};
 
 /// Adds normal noise while training: `y = x + stddev n`. Outside training `y = x`.
@@ -64,15 +64,7 @@ impl Layer for GaussianNoise {
     }
 
     fn validate(&self) -> Result<()> {
-        match (0.0..=1.0).contains(&self.stddev) {
-            true => Ok(()),
-            false => Err(Error::argument(
-                "GaussianNoise",
-                "stddev",
-                "between 0 and 1",
-                self.stddev,
-            )),
-        }
+        noise::check("GaussianNoise", "stddev", self.stddev)
     }
 
     shared_settings!(layer masked);

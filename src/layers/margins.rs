@@ -53,7 +53,7 @@ impl<const N: usize> From<Margins<N>> for Json {
 }
 
 /// A whole number that is not negative.
-fn whole(json: &Json) -> Option<usize> {
+pub(super) fn whole(json: &Json) -> Option<usize> {
     json.as_u64()
         .and_then(|number| usize::try_from(number).ok())
 }
@@ -85,5 +85,39 @@ impl<const N: usize> TryFrom<Json> for Margins<N> {
         let message =
             || format!("expected a whole number, or {N} of them or pairs of them, got {json}");
         read.map(|()| Margins(all)).ok_or_else(message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_form_of_keras_is_read_and_its_own_written() {
+        let two = |json: Json| serde_json::from_value::<Margins<2>>(json);
+        for (given, wanted) in [
+            (json!(2), json!([[2, 2], [2, 2]])),
+            (json!([1, 2]), json!([[1, 1], [2, 2]])),
+            (json!([[0, 1], [2, 3]]), json!([[0, 1], [2, 3]])),
+            (json!([1, [0, 2]]), json!([[1, 1], [0, 2]])),
+        ] {
+            assert_eq!(Json::from(two(given).unwrap()), wanted);
+        }
+        let one = |json: Json| serde_json::from_value::<Margins<1>>(json);
+        assert_eq!(Json::from(one(json!(3)).unwrap()), json!([3, 3]));
+        assert_eq!(Json::from(one(json!([0, 3])).unwrap()), json!([0, 3]));
+        for wrong in [
+            json!(-1),
+            json!([1]),
+            json!([[1, 2, 3], 1]),
+            json!(0.5),
+            json!("1"),
+        ] {
+            let found = two(wrong).unwrap_err().to_string();
+            assert!(found.contains("2 of them or pairs of them"), "{found}");
+        }
+        assert!(one(json!([[1, 1]])).is_err());
     }
 }

@@ -1,6 +1,7 @@
 //! [`Masking`].
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
 use super::config::Base;
 use super::{Layer, shared_settings};
@@ -30,7 +31,17 @@ use crate::graph::{Scope, Value};
 pub struct Masking {
     #[serde(flatten)]
     base: Base,
+    #[serde(deserialize_with = "number")]
     mask_value: f32,
+}
+
+/// A number, which Keras also writes as an object around it where it was an array of one.
+fn number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f32, D::Error> {
+    let json = Json::deserialize(deserializer)?;
+    let number = json.pointer("/config/value").unwrap_or(&json);
+    let number = number.as_f64().map(|number| number as f32);
+    let wanted = || format!("`mask_value` must be a number, got {json}");
+    number.ok_or_else(|| serde::de::Error::custom(wanted()))
 }
 
 impl Masking {
@@ -67,4 +78,50 @@ impl Layer for Masking {
     }
 
     shared_settings!(layer masked);
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::Probe;
+
+    #[test]
+    fn steps_of_the_value_become_zero_and_pass_no_gradient() {
+        let layer = Masking::new().mask_value(-1.0);
+        let mut probe = Probe::layer(&layer, &[1, 3, 2], true).unwrap();
+        probe.set_inputs(&[vec![-1.0, -1.0, -1.0, 2.0, f32::NAN, -1.0]]);
+        let y = probe.forward();
+        assert_eq!(y[..4], [0.0, 0.0, -1.0, 2.0]);
+        assert!(y[4].is_nan());
+        let dx = probe.backward(&[1.0; 6]).inputs.swap_remove(0);
+        assert_eq!(dx, [0.0, 0.0, 1.0, 1.0, 1.0, 1.0]);
+    }
+
+    #[test]
+    fn the_mask_has_a_number_for_each_step() {
+        let layer = Masking::new();
+        let function = |scope: &mut Scope, x: &[Value]| {
+            let y = scope.layer(&layer, &x[0]);
+            scope.mask(&y).unwrap_or(y)
+        };
+        let mut probe = Probe::new(&[&[2, 2, 2]], false, function).unwrap();
+        probe.set_inputs(&[vec![0.0, 0.0, 0.0, 1.0, 2.0, 0.0, 0.0, -0.0]]);
+        assert_eq!(probe.output_shape(), [2, 2]);
+        assert_eq!(probe.forward(), [0.0, 1.0, 1.0, 0.0]);
+    }
+
+    #[test]
+    fn a_number_that_keras_had_as_an_array_is_read() {
+        let value =
+            json!({"class_name": "__tensor__", "config": {"value": 2.0, "dtype": "float32"}});
+        let read = |value: Json| serde_json::from_value::<Masking>(json!({"mask_value": value}));
+        assert_eq!(read(value).unwrap(), Masking::new().mask_value(2.0));
+        for wrong in [json!([1.0]), json!("0"), json!(null)] {
+            let found = read(wrong).unwrap_err().to_string();
+            assert!(found.contains("`mask_value` must be a number"), "{found}");
+        }
+        assert!(Probe::layer(&Masking::new(), &[3], false).is_err());
+    }
 }

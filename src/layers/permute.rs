@@ -20,7 +20,7 @@ use crate::graph::{Scope, Value};
 ///
 /// let mut model = Sequential::new().add(Input::new([10, 64])).add(Permute::new([2, 1]));
 /// model.build()?;
-/// assert_eq!(model.layers()[1].output_shape(), [64, 10]);
+/// assert_eq!(model.output_shape()?, [64, 10]);
 /// # Ok::<(), horn::Error>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -78,4 +78,36 @@ impl Layer for Permute {
     }
 
     shared_settings!(layer);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Probe;
+
+    #[test]
+    fn axes_change_places() {
+        let mut probe = Probe::layer(&Permute::new([3, 1, 2]), &[1, 2, 1, 3], false).unwrap();
+        probe.set_inputs(&[vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]]);
+        assert_eq!(probe.output_shape(), [1, 3, 2, 1]);
+        assert_eq!(probe.forward(), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
+        probe.randomize(1);
+        assert!(probe.check_gradients(1).unwrap() < 1e-2);
+    }
+
+    #[test]
+    fn what_is_no_order_of_the_axes_is_an_error() {
+        let dims: [&[usize]; 5] = [&[0, 1], &[2, 2], &[1, 3], &[2], &[usize::MAX, 1]];
+        for dims in dims {
+            let layer = Permute::new(dims);
+            let found = layer.validate().unwrap_err().to_string();
+            assert!(
+                found.contains("`Permute`: `dims` must be each axis once"),
+                "{found}"
+            );
+            assert!(found.contains(&format!("{dims:?}")), "{found}");
+        }
+        let found = Probe::layer(&Permute::new([2, 1]), &[2, 3, 4, 5], false).unwrap_err();
+        assert!(found.to_string().contains("(2, 3, 4, 5)"), "{found}");
+    }
 }

@@ -19,7 +19,7 @@ use crate::graph::{Scope, Value};
 ///
 /// let mut model = Sequential::new().add(Input::new([32])).add(RepeatVector::new(3));
 /// model.build()?;
-/// assert_eq!(model.layers()[1].output_shape(), [3, 32]);
+/// assert_eq!(model.output_shape()?, [3, 32]);
 /// # Ok::<(), horn::Error>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -65,4 +65,32 @@ impl Layer for RepeatVector {
     }
 
     shared_settings!(layer);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Probe;
+
+    #[test]
+    fn rows_are_repeated() {
+        let mut probe = Probe::layer(&RepeatVector::new(2), &[2, 2], true).unwrap();
+        probe.set_inputs(&[vec![1.0, 2.0, 3.0, 4.0]]);
+        assert_eq!(probe.output_shape(), [2, 2, 2]);
+        assert_eq!(probe.forward(), [1.0, 2.0, 1.0, 2.0, 3.0, 4.0, 3.0, 4.0]);
+        assert!(probe.check_gradients(1).unwrap() < 1e-2);
+    }
+
+    #[test]
+    fn what_cannot_be_repeated_is_an_error() {
+        let cases: [(usize, &[usize], &str); 3] = [
+            (0, &[2, 3], "`RepeatVector`: `n` must be at least 1, got 0"),
+            (2, &[2, 3, 4], "(batch, columns), got (2, 3, 4)"),
+            (usize::MAX, &[2, 3], "too large"),
+        ];
+        for (n, shape, wanted) in cases {
+            let found = Probe::layer(&RepeatVector::new(n), shape, false).unwrap_err();
+            assert!(found.to_string().contains(wanted), "{found}");
+        }
+    }
 }

@@ -5,8 +5,8 @@ use serde_json::Value as Json;
 
 use super::config::Base;
 use super::data_format::{DataFormat, or_default};
-use super::{Layer, shared_settings, written};
-use crate::error::{Error, Result};
+use super::{Layer, noise, shared_settings, written};
+use crate::error::Result;
 use crate::graph::{Scope, Value};
 
 /// Drops whole channels of `x`, whose inner axes begin at `first`.
@@ -101,13 +101,7 @@ macro_rules! spatial_dropout {
             }
 
             fn validate(&self) -> Result<()> {
-                match (0.0..=1.0).contains(&self.rate) {
-                    true => Ok(()),
-                    false => {
-                        let wanted = "between 0 and 1";
-                        Err(Error::argument(stringify!($Name), "rate", wanted, self.rate))
-                    }
-                }
+                noise::check(stringify!($Name), "rate", self.rate)
             }
 
             fn name(&self) -> Option<&str> {

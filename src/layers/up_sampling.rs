@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::Base;
 use super::data_format::{DataFormat, or_default};
+use super::sizes::Sizes;
 use super::{Layer, shared_settings};
 use crate::error::{Error, Result};
 use crate::graph::{Scope, Value};
@@ -72,13 +73,20 @@ fn lanczos(x: f64, radius: f64) -> f64 {
     }
 }
 
+/// The most weights of an axis, 1 GiB of them.
+const MATRIX: usize = 1 << 28;
+
 /// `x` with an axis `times` times as long.
 fn stretch(x: &Value, axis: usize, times: usize, how: Interpolation) -> Value {
     if how == Interpolation::Nearest || times == 1 {
         return x.repeat(times, axis as isize);
     }
     let length = x.dim(axis as isize);
-    let matrix = x.constant(&how.matrix(length, times), [length, length * times]);
+    let new = length.saturating_mul(times);
+    if length.saturating_mul(new) > MATRIX {
+        return x.fail(format!("{times} times a length of {length} is too large"));
+    }
+    let matrix = x.constant(&how.matrix(length, times), [length, new]);
     // Swapped with the last axis, where products work.
     let mut order: Vec<usize> = (0..x.rank()).collect();
     let last = order.len() - 1;
@@ -105,35 +113,20 @@ fn up<const N: usize>(
     pairs.fold(x.clone(), |x, (times, axis)| stretch(&x, axis, times, how))
 }
 
+/// Keras takes `Bilinear` for `bilinear`.
+fn any_case<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Interpolation, D::Error> {
+    let name = String::deserialize(deserializer)?.to_lowercase();
+    Interpolation::deserialize(serde::de::value::StringDeserializer::new(name))
+}
+
 /// Sizes are at least 1.
 fn check(class_name: &str, sizes: &[usize]) -> Result<()> {
     match sizes.contains(&0) {
         false => Ok(()),
         true => Err(Error::argument(class_name, "size", "at least 1", 0)),
     }
-}
-
-/// Sizes as Keras writes them: one for all axes, or one each.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Sizes<const N: usize>
-where
-    [usize; N]: serde::de::DeserializeOwned,
-{
-    One(usize),
-    Each([usize; N]),
-}
-
-fn sizes<'de, const N: usize, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> std::result::Result<[usize; N], D::Error>
-where
-    [usize; N]: serde::de::DeserializeOwned,
-{
-    Ok(match Sizes::<N>::deserialize(deserializer)? {
-        Sizes::One(size) => [size; N],
-        Sizes::Each(sizes) => sizes,
-    })
 }
 
 /// Repeats each step of sequences: `(batch, steps, columns)` gives `(batch, size steps, columns)`.
@@ -148,7 +141,7 @@ where
 ///
 /// let mut model = Sequential::new().add(Input::new([4, 2])).add(UpSampling1D::new(3));
 /// model.build()?;
-/// assert_eq!(model.layers()[1].output_shape(), [12, 2]);
+/// assert_eq!(model.output_shape()?, [12, 2]);
 /// # Ok::<(), horn::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -211,9 +204,9 @@ macro_rules! up_sampling {
         /// use horn::prelude::*;
         ///
         #[doc = concat!("let mut model = Sequential::new().add(Input::new(", $row, "))")]
-        #[doc = concat!("    .add(", stringify!($Name), "::new([3; ", $n, "]));")]
+        #[doc = concat!("    .add(", stringify!($Name), "::new(3));")]
         /// model.build()?;
-        /// assert_eq!(model.layers()[1].output_shape()[0], 12);
+        /// assert_eq!(model.output_shape()?[0], 12);
         /// # Ok::<(), horn::Error>(())
         /// ```
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -221,25 +214,25 @@ macro_rules! up_sampling {
         pub struct $Name {
             #[serde(flatten)]
             base: Base,
-            #[serde(deserialize_with = "sizes")]
-            size: [usize; $n],
+            size: Sizes<$n>,
             #[serde(deserialize_with = "or_default")]
             data_format: DataFormat,
-            $($interpolation: Interpolation,)?
+            $(#[serde(deserialize_with = "any_case")]
+            $interpolation: Interpolation,)?
         }
 
         impl Default for $Name {
             fn default() -> Self {
-                $Name::new([2; $n])
+                $Name::new(2)
             }
         }
 
         impl $Name {
-            /// So many times along each axis; Keras's default is 2 for all.
-            pub fn new(size: [usize; $n]) -> Self {
+            /// So many times along each axis, one number for all or one each; Keras's default is 2.
+            pub fn new(size: impl Into<Sizes<$n>>) -> Self {
                 $Name {
                     base: Base::default(),
-                    size,
+                    size: size.into(),
                     data_format: DataFormat::default(),
                     $($interpolation: Interpolation::default(),)?
                 }
@@ -267,7 +260,7 @@ macro_rules! up_sampling {
                 #[allow(unused_mut, unused_assignments)]
                 let mut how = Interpolation::Nearest;
                 $(how = self.$interpolation;)?
-                up(x, self.size, self.data_format, how)
+                up(x, self.size.0, self.data_format, how)
             }
 
             fn class_name(&self) -> &str {
@@ -275,7 +268,7 @@ macro_rules! up_sampling {
             }
 
             fn validate(&self) -> Result<()> {
-                check(stringify!($Name), &self.size)
+                check(stringify!($Name), &self.size.0)
             }
 
             shared_settings!(layer);
@@ -293,4 +286,150 @@ up_sampling! {
     /// Makes volumes larger, each element repeated along the three inner axes of
     /// `(batch, depth, height, width, channels)`.
     UpSampling3D, 3, "[4, 4, 4, 2]"
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::Probe;
+
+    fn larger(layer: &dyn Layer, shape: &[usize], x: &[f32]) -> Vec<f32> {
+        let mut probe = Probe::layer(layer, shape, false).unwrap();
+        probe.set_inputs(&[x.to_vec()]);
+        probe.forward()
+    }
+
+    fn assert_close(got: &[f32], want: &[f32]) {
+        let close = got
+            .iter()
+            .zip(want)
+            .all(|(got, want)| (got - want).abs() < 2e-6);
+        assert!(got.len() == want.len() && close, "{got:?}, not {want:?}");
+    }
+
+    #[test]
+    fn interpolations_are_those_of_keras() {
+        // UpSampling2D((2, 1), interpolation=...) of [1, 2, 4, -1] in Keras 3.15.
+        let cases: [(Interpolation, [f32; 8]); 5] = [
+            (
+                Interpolation::Nearest,
+                [1.0, 1.0, 2.0, 2.0, 4.0, 4.0, -1.0, -1.0],
+            ),
+            (
+                Interpolation::Bilinear,
+                [1.0, 1.25, 1.75, 2.5, 3.5, 2.75, 0.25, -1.0],
+            ),
+            (
+                Interpolation::Bicubic,
+                [
+                    0.911_764_8,
+                    1.145_985,
+                    1.641_221,
+                    2.593_75,
+                    3.968_75,
+                    3.030_534,
+                    -0.007_299_3,
+                    -1.441_177,
+                ],
+            ),
+            (
+                Interpolation::Lanczos3,
+                [
+                    0.945_621_3,
+                    1.047_375,
+                    1.407_99,
+                    2.913_537,
+                    4.341_134,
+                    2.888_535,
+                    0.056_796,
+                    -1.729_522,
+                ],
+            ),
+            (
+                Interpolation::Lanczos5,
+                [
+                    1.139_491,
+                    0.896_201_4,
+                    1.247_366,
+                    3.145_332,
+                    4.592_77,
+                    2.782_784,
+                    0.087_038_8,
+                    -1.854_249,
+                ],
+            ),
+        ];
+        for (how, want) in cases {
+            let layer = UpSampling2D::new([2, 1]).interpolation(how);
+            assert_close(
+                &larger(&layer, &[1, 4, 1, 1], &[1.0, 2.0, 4.0, -1.0]),
+                &want,
+            );
+            // The same with the channels before, and along the other axis.
+            let first = UpSampling2D::new([1, 2])
+                .interpolation(how)
+                .data_format(DataFormat::ChannelsFirst);
+            assert_close(
+                &larger(&first, &[1, 1, 1, 4], &[1.0, 2.0, 4.0, -1.0]),
+                &want,
+            );
+        }
+    }
+
+    #[test]
+    fn elements_are_repeated() {
+        let y = larger(&UpSampling1D::new(2), &[1, 2, 2], &[1.0, 2.0, 3.0, 4.0]);
+        assert_eq!(y, [1.0, 2.0, 1.0, 2.0, 3.0, 4.0, 3.0, 4.0]);
+        let y = larger(&UpSampling3D::new([1, 2, 1]), &[1, 1, 1, 2, 1], &[1.0, 2.0]);
+        assert_eq!(y, [1.0, 2.0, 1.0, 2.0]);
+        let first = UpSampling3D::new([1, 1, 2]).data_format(DataFormat::ChannelsFirst);
+        assert_eq!(
+            larger(&first, &[1, 2, 1, 1, 1], &[1.0, 2.0]),
+            [1.0, 1.0, 2.0, 2.0]
+        );
+    }
+
+    #[test]
+    fn gradients_agree() {
+        for how in ["nearest", "bilinear", "bicubic", "lanczos3", "Lanczos5"] {
+            let config = json!({"size": [2, 3], "interpolation": how});
+            let layer: UpSampling2D = serde_json::from_value(config).unwrap();
+            let mut probe = Probe::layer(&layer, &[2, 3, 2, 2], true).unwrap();
+            probe.randomize(1);
+            assert!(probe.check_gradients(1).unwrap() < 1e-2, "{how}");
+        }
+    }
+
+    #[test]
+    fn sizes_that_cannot_be_are_errors() {
+        let bilinear = |size: usize| UpSampling2D::new(size).interpolation(Interpolation::Bilinear);
+        let cases: [(&dyn Layer, &[usize], &str); 7] = [
+            (
+                &UpSampling1D::new(0),
+                &[2, 3, 1],
+                "`UpSampling1D`: `size` must be at least 1",
+            ),
+            (
+                &UpSampling2D::new([2, 0]),
+                &[2, 3, 3, 1],
+                "`UpSampling2D`: `size`",
+            ),
+            (
+                &UpSampling3D::new(0),
+                &[2, 3, 3, 3, 1],
+                "`UpSampling3D`: `size`",
+            ),
+            (&UpSampling1D::new(usize::MAX), &[2, 3, 1], "too large"),
+            (&bilinear(usize::MAX), &[2, 3, 3, 1], "too large"),
+            (&bilinear(1 << 40), &[2, 3, 3, 1], "too large"),
+            (&UpSampling2D::new(2), &[2, 3, 3], "4 axes"),
+        ];
+        for (layer, shape, wanted) in cases {
+            let found = Probe::layer(layer, shape, false).unwrap_err().to_string();
+            assert!(found.contains(wanted), "{found}");
+        }
+        assert!(serde_json::from_value::<UpSampling2D>(json!({"interpolation": "area"})).is_err());
+    }
 }

@@ -19,7 +19,7 @@ fn pad<const N: usize>(x: &Value, Margins(all): Margins<N>, format: DataFormat) 
     }
     let mut y = x.clone();
     for (i, (before, behind)) in all.into_iter().enumerate() {
-        if before + behind > 0 {
+        if before > 0 || behind > 0 {
             y = y.pad((format.first() + i) as isize, before, behind);
         }
     }
@@ -41,7 +41,7 @@ macro_rules! zero_padding {
         #[doc = concat!("let mut model = Sequential::new().add(Input::new(", $row, "))")]
         #[doc = concat!("    .add(", stringify!($Name), "::new(2));")]
         /// model.build()?;
-        /// assert_eq!(model.layers()[1].output_shape()[0], 8);
+        /// assert_eq!(model.output_shape()?[0], 8);
         /// # Ok::<(), horn::Error>(())
         /// ```
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -106,4 +106,60 @@ zero_padding! {
 zero_padding! {
     /// Adds margins of zeros to volumes `(batch, depth, height, width, channels)`. Default: 1 each.
     ZeroPadding3D, 3, "[4, 4, 4, 2]"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Probe;
+
+    fn padded(layer: &dyn Layer, shape: &[usize]) -> (Vec<usize>, Vec<f32>) {
+        let mut probe = Probe::layer(layer, shape, false).unwrap();
+        let x = (1..=shape.iter().product()).map(|i: usize| i as f32);
+        probe.set_inputs(&[x.collect()]);
+        (probe.output_shape(), probe.forward())
+    }
+
+    #[test]
+    fn margins_are_zeros() {
+        let (shape, y) = padded(&ZeroPadding1D::new((0, 1)), &[1, 2, 1]);
+        assert_eq!((shape, y), (vec![1, 3, 1], vec![1.0, 2.0, 0.0]));
+        let first = ZeroPadding1D::new((1, 0)).data_format(DataFormat::ChannelsFirst);
+        let (shape, y) = padded(&first, &[1, 2, 2]);
+        assert_eq!(
+            (shape, y),
+            (vec![1, 2, 3], vec![0.0, 1.0, 2.0, 0.0, 3.0, 4.0])
+        );
+        let (shape, y) = padded(&ZeroPadding2D::new([(1, 0), (0, 2)]), &[1, 1, 1, 2]);
+        let wanted = [&[0.0; 6][..], &[1.0, 2.0, 0.0, 0.0, 0.0, 0.0]].concat();
+        assert_eq!((shape, y), (vec![1, 2, 3, 2], wanted));
+        let (shape, y) = padded(&ZeroPadding3D::new([0, 0, 1]), &[1, 1, 1, 1, 1]);
+        assert_eq!((shape, y), (vec![1, 1, 1, 3, 1], vec![0.0, 1.0, 0.0]));
+    }
+
+    #[test]
+    fn gradients_agree() {
+        let layer = ZeroPadding3D::new([(1, 0), (0, 1), (1, 2)]);
+        let mut probe = Probe::layer(&layer, &[2, 2, 1, 3, 2], true).unwrap();
+        probe.randomize(1);
+        assert!(probe.check_gradients(1).unwrap() < 1e-2);
+    }
+
+    #[test]
+    fn shapes_that_cannot_be_are_errors() {
+        let cases: [(&dyn Layer, &[usize], &str); 4] = [
+            (
+                &ZeroPadding1D::new((usize::MAX, usize::MAX)),
+                &[2, 3, 1],
+                "too large",
+            ),
+            (&ZeroPadding1D::new(1), &[2, 3], "3 axes"),
+            (&ZeroPadding2D::new(1), &[2, 3, 8], "4 axes"),
+            (&ZeroPadding3D::new(1), &[2, 3, 3, 3], "5 axes"),
+        ];
+        for (layer, shape, wanted) in cases {
+            let found = Probe::layer(layer, shape, false).unwrap_err().to_string();
+            assert!(found.contains(wanted), "{found}");
+        }
+    }
 }

@@ -132,6 +132,11 @@ const SMOOTH: &[(&str, &[&[usize]], Function)] = &[
     ("stop_gradient", &[&[3]], |_, v| {
         v[0].square() + v[0].stop_gradient() * 0.0
     }),
+    ("pad", &[&[2, 3, 2]], |_, v| v[0].pad(1, 2, 1).square()),
+    ("pad the last axis", &[&[2, 3]], |_, v| {
+        v[0].pad(-1, 0, 2).square()
+    }),
+    ("repeat", &[&[2, 3, 2]], |_, v| v[0].repeat(3, 1).square()),
     ("binary_crossentropy", &[&[6], &[6]], |_, v| {
         let p = v[1].sigmoid() * 0.9 + 0.05;
         p.binary_crossentropy(&v[0], false)
@@ -244,6 +249,21 @@ fn values_are_those_of_arithmetic() {
             &[-2.0, 0.5, -0.5, 2.0, 0.0, 3.0],
         ),
         ("slice", |_, v| v[0].slice(1, 1..2), &[-0.5, 2.0]),
+        (
+            "pad columns",
+            |_, v| v[0].pad(1, 1, 0),
+            &[0.0, -2.0, -0.5, 0.0, 0.0, 0.5, 2.0, 3.0],
+        ),
+        (
+            "pad rows",
+            |_, v| v[0].pad(-2, 0, 1),
+            &[-2.0, -0.5, 0.0, 0.5, 2.0, 3.0, 0.0, 0.0, 0.0],
+        ),
+        (
+            "repeat",
+            |_, v| v[0].slice(1, 0..2).repeat(2, 1),
+            &[-2.0, -2.0, -0.5, -0.5, 0.5, 0.5, 2.0, 2.0],
+        ),
     ];
     for (name, function, want) in cases {
         let mut probe = Probe::new(&[&[2, 3]], false, function).expect(name);
@@ -319,6 +339,9 @@ fn shapes_that_do_not_fit_are_named() {
         (&[&[2, 3]], |_, v| v[0].transpose([0, 0]), "order"),
         (&[&[2, 3]], |_, v| v[0].transpose([0]), "order"),
         (&[&[2, 3]], |_, v| v[0].slice(1, 2..5), "2..5"),
+        (&[&[2, 3]], |_, v| v[0].pad(2, 1, 1), "axis 2"),
+        (&[&[2, 3]], |_, v| v[0].pad(1, usize::MAX, 1), "too large"),
+        (&[&[2, 3]], |_, v| v[0].repeat(usize::MAX, 0), "too large"),
         (
             &[&[2, 3], &[3, 3]],
             |_, v| v[0].concat(&[&v[1]], 1),

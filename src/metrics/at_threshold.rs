@@ -17,7 +17,7 @@ struct Config {
     class_id: Option<usize>,
     #[serde(alias = "precision", alias = "recall")]
     #[serde(alias = "specificity", alias = "sensitivity")]
-    value: f32,
+    value: Option<f32>,
 }
 
 impl Default for Config {
@@ -26,7 +26,7 @@ impl Default for Config {
             name: None,
             num_thresholds: 200,
             class_id: None,
-            value: f32::NAN,
+            value: None,
         }
     }
 }
@@ -63,7 +63,7 @@ macro_rules! at {
             #[doc = concat!("The best where the ", stringify!($value), " is at least this, from 0 to 1.")]
             pub fn new($value: f32) -> Self {
                 Config {
-                    value: $value,
+                    value: Some($value),
                     ..Config::default()
                 }
                 .into()
@@ -117,12 +117,13 @@ macro_rules! at {
 
             fn check(&self, y_true_shape: &[usize], y_pred_shape: &[usize]) -> Result<()> {
                 let class_name = stringify!($Name);
-                if !(0.0..=1.0).contains(&self.settings.value) {
+                if !self.settings.value.is_some_and(|value| (0.0..=1.0).contains(&value)) {
+                    let found = self.settings.value.map_or("nothing".into(), |v| v.to_string());
                     return Err(Error::argument(
                         class_name,
                         stringify!($value),
                         "between 0 and 1",
-                        self.settings.value,
+                        found,
                     ));
                 }
                 check_count(class_name, 1, self.settings.num_thresholds)?;
@@ -138,11 +139,11 @@ macro_rules! at {
 
             fn result(&self) -> f32 {
                 let (held, best): (fn(&Counts) -> f64, fn(&Counts) -> f64) = ($held, $best);
-                let all = self.counts.all(0);
-                let wanted = f64::from(self.settings.value);
+                let all = self.counts.descending(0);
+                let wanted = f64::from(self.settings.value.unwrap_or(f32::NAN));
                 // Rounded as Keras compares them.
-                let reached = all.iter().filter(|c| f64::from(held(c) as f32) >= wanted);
-                reached.map(best).fold(0.0, f64::max) as f32
+                let reached = all.filter(|c| f64::from(held(c) as f32) >= wanted);
+                reached.map(|c| best(&c)).fold(0.0, f64::max) as f32
             }
 
             fn state(&self) -> &[f64] {

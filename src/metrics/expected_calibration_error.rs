@@ -3,7 +3,8 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::thresholded::{Weights, check_probabilities, ratio};
+use super::thresholded::{check_probabilities, ratio};
+use super::weights::Weights;
 use super::{Batch, Metric, argmax, check_ids, check_same, parse};
 use crate::error::{Error, Result};
 
@@ -140,8 +141,7 @@ impl Metric for ExpectedCalibrationError {
         check_probabilities(&self.name, batch)?;
         let width = batch.classes().max(1);
         let one_hot = width > 1 && batch.y_true_shape == batch.y_pred_shape;
-        let weights = Weights::of(batch)?;
-        let per_row = (batch.y_pred.len() / width / batch.rows().max(1)).max(1);
+        let weights = Weights::over(batch, batch.y_pred.len() / width)?;
         for (i, p) in batch.y_pred.chunks_exact(width).enumerate() {
             let (class, probability) = match p {
                 [p] if *p >= 0.5 => (1, *p),
@@ -155,7 +155,7 @@ impl Metric for ExpectedCalibrationError {
             // A bin holds its upper bound, not its lower.
             let bin = (probability * self.bins as f32).ceil() as usize;
             let bin = bin.clamp(1, self.bins) - 1;
-            let weight = f64::from(weights.at(i / per_row, i * width));
+            let weight = f64::from(weights.at(i));
             if let Some([all, confidence, right]) = self.sums.as_chunks_mut::<3>().0.get_mut(bin) {
                 *all += weight;
                 *confidence += weight * f64::from(probability);

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::thresholded::{Weights, add};
+use super::thresholded::add;
+use super::weights::Weights;
 use super::{Batch, Metric, parse};
 use crate::error::{Error, Result};
 
@@ -71,26 +72,24 @@ impl Config {
         if sums.len() != 3 * classes {
             *sums = vec![0.0; 3 * classes];
         }
-        let weights = Weights::of(batch)?;
+        let weights = Weights::over(batch, batch.y_pred.len())?;
         let (tp, rest) = sums.split_at_mut(classes);
         let (fp, fn_) = rest.split_at_mut(classes);
         let rows = batch.y_true.chunks_exact(classes.max(1));
         let rows = rows.zip(batch.y_pred.chunks_exact(classes.max(1)));
         for (row, (t, p)) in rows.enumerate() {
-            let largest = p.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            for class in 0..classes {
-                let (t, p) = (f64::from(t[class]), p[class]);
-                let chosen = match self.threshold {
-                    Some(threshold) => p > threshold,
-                    None => p >= largest && p.abs() > 1e-9,
-                };
-                let weight = f64::from(weights.at(row, row * classes + class));
-                if chosen {
-                    tp[class] += t * weight;
-                    fp[class] += (1.0 - t) * weight;
-                } else {
-                    fn_[class] += t * weight;
-                }
+            let least = self.threshold.unwrap_or_else(|| largest(p));
+            let chosen = |p: f32| match self.threshold {
+                Some(_) => p > least,
+                None => (p >= least) & (p.abs() > 1e-9),
+            };
+            let sums = tp.iter_mut().zip(fp.iter_mut()).zip(fn_.iter_mut());
+            for (class, (((tp, fp), fn_), (t, p))) in sums.zip(t.iter().zip(p)).enumerate() {
+                let chosen = f64::from(u8::from(chosen(*p)));
+                let (t, weight) = (f64::from(*t), f64::from(weights.at(row * classes + class)));
+                *tp += chosen * t * weight;
+                *fp += chosen * (1.0 - t) * weight;
+                *fn_ += (1.0 - chosen) * t * weight;
             }
         }
         Ok(())
@@ -104,32 +103,54 @@ impl Config {
         (1.0 + squared) * precision * recall / (squared * precision + recall + EPSILON)
     }
 
-    fn results(&self, sums: &Sums) -> Vec<f32> {
-        let classes = sums.len() / 3;
-        let of = |class: usize| {
-            [
-                sums[class],
-                sums[classes + class],
-                sums[2 * classes + class],
-            ]
-        };
-        let scores = (0..classes).map(|class| self.score(of(class)));
-        let one = match self.average {
-            None => return scores.map(|score| score as f32).collect(),
-            Some(Average::Micro) => {
-                let total = |k: usize| sums[k * classes..(k + 1) * classes].iter().sum();
-                self.score([total(0), total(1), total(2)])
-            }
-            Some(Average::Macro) => scores.sum::<f64>() / classes.max(1) as f64,
-            Some(Average::Weighted) => {
-                let targets = |class: usize| of(class)[0] + of(class)[2];
-                let all: f64 = (0..classes).map(targets).sum();
-                let weighted = scores.enumerate().map(|(class, s)| s * targets(class));
-                weighted.sum::<f64>() / (all + 1e-7)
-            }
-        };
-        vec![one as f32]
+    /// Each class's score.
+    fn scores<'a>(&'a self, sums: &'a Sums) -> impl Iterator<Item = f64> + 'a {
+        (0..sums.len() / 3).map(|class| self.score(of(sums, class)))
     }
+
+    /// The first of the results.
+    fn result(&self, sums: &Sums) -> f32 {
+        let classes = sums.len() / 3;
+        let score = match self.average {
+            None => self.scores(sums).next().unwrap_or(0.0),
+            Some(Average::Micro) => {
+                let add = |a: [f64; 3], b: [f64; 3]| [a[0] + b[0], a[1] + b[1], a[2] + b[2]];
+                self.score(
+                    (0..classes)
+                        .map(|class| of(sums, class))
+                        .fold([0.0; 3], add),
+                )
+            }
+            Some(Average::Macro) => self.scores(sums).sum::<f64>() / classes.max(1) as f64,
+            Some(Average::Weighted) => {
+                let targets = |class: usize| of(sums, class)[0] + of(sums, class)[2];
+                let all: f64 = (0..classes).map(targets).sum();
+                let scores = self.scores(sums).enumerate();
+                let weighted: f64 = scores.map(|(class, score)| score * targets(class)).sum();
+                weighted / (all + 1e-7)
+            }
+        };
+        score as f32
+    }
+
+    fn results(&self, sums: &Sums) -> Vec<f32> {
+        match self.average {
+            None => self.scores(sums).map(|score| score as f32).collect(),
+            Some(_) => vec![self.result(sums)],
+        }
+    }
+}
+
+/// The sums of a class.
+fn of(sums: &Sums, class: usize) -> [f64; 3] {
+    let classes = sums.len() / 3;
+    [0, 1, 2].map(|kind| sums.get(kind * classes + class).copied().unwrap_or(0.0))
+}
+
+/// The largest of a row, compared eight at a time.
+fn largest(row: &[f32]) -> f32 {
+    let larger = |a: f32, b: f32| if b > a { b } else { a };
+    row.iter().copied().fold(f32::NEG_INFINITY, larger)
 }
 
 /// A score, its type and its docs.
@@ -232,7 +253,7 @@ macro_rules! score {
             }
 
             fn result(&self) -> f32 {
-                self.results().first().copied().unwrap_or(0.0)
+                self.settings.result(&self.sums)
             }
 
             fn results(&self) -> Vec<f32> {

@@ -4,6 +4,10 @@
 //! All that it keeps are sums (its [`state`](Metric::state)), so that the parts of an epoch seen by
 //! several threads or machines are [merged](Metric::merge) by adding.
 //!
+//! Keras's `MeanMetricWrapper` is [`MeanLoss`], which takes any loss. What Keras computes from the
+//! counts at many thresholds, or from a matrix of classes, is kept here in that form too: the memory
+//! of a metric is that of its thresholds or classes, whatever the number of rows.
+//!
 //! To add one: a file with the type, then its name in the table `METRICS` below.
 
 mod accuracy;
@@ -28,6 +32,7 @@ mod sparse_categorical_accuracy;
 mod sparse_top_k_categorical_accuracy;
 mod thresholded;
 mod top_k_categorical_accuracy;
+mod weights;
 
 use std::fmt::Debug;
 
@@ -137,7 +142,8 @@ pub struct Batch<'a> {
     pub y_pred: &'a [f32],
     /// The shape of the predictions: `(batch, ...)`.
     pub y_pred_shape: &'a [usize],
-    /// How much each counts: one weight a row, or one for each value of the metric.
+    /// How much each counts: one weight a row, one for each place along more of the first axes,
+    /// `(batch, steps)`, or one for each value of the metric.
     pub sample_weight: Option<&'a [f32]>,
 }
 
@@ -243,7 +249,8 @@ pub trait Metric: CloneMetric + Debug + Send + Sync {
     fn result(&self) -> f32;
 
     /// All values, of a metric that has several: a score for each class, or one for each threshold.
-    /// [`result`](Metric::result) is the first of them; a model logs metrics of one value only.
+    /// [`result`](Metric::result) is the first of them; a model logs metrics of one value only, and
+    /// refuses others when it is compiled. Keras logs them as an array.
     fn results(&self) -> Vec<f32> {
         vec![self.result()]
     }

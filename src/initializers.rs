@@ -169,7 +169,7 @@ pub fn to_keras(initializer: &dyn Initializer) -> Value {
 type Build = fn(&Settings) -> Result<Arc<dyn Initializer>>;
 
 /// The names that [`get`] knows (Keras's: class, snake case, short forms) and what they make.
-const TABLE: [(&[&str], Build); 15] = [
+const TABLE: [(&[&str], Build); 16] = [
     (&["Zeros", "zeros", "zero"], |_| Ok(Arc::new(Zeros))),
     (&["Ones", "ones", "one"], |_| Ok(Arc::new(Ones))),
     (&["Constant", "constant"], |s| {
@@ -232,6 +232,9 @@ const TABLE: [(&[&str], Build); 15] = [
     }),
     (&["LecunNormal", "lecun_normal"], |s| {
         Ok(Arc::new(LecunNormal { seed: s.seed()? }))
+    }),
+    (&["STFT", "stft", "STFTInitializer"], |s| {
+        Ok(Arc::new(STFT::read(s)?))
     }),
     (
         &["Orthogonal", "orthogonal", "OrthogonalInitializer"],
@@ -532,7 +535,241 @@ impl Initializer for Identity {
     }
 
     fn config(&self) -> Value {
-        json!({"gain": self.gain})
+        // Keras writes no `gain`; here it is written where it is not 1, which Keras reads.
+        match self.gain {
+            1.0 => json!({}),
+            gain => json!({"gain": gain}),
+        }
+    }
+}
+
+/// Fills a kernel `(frame_length, 1, frequencies)` with the waves of a short-time Fourier transform,
+/// for a convolution that computes one.
+///
+/// `cos(-2 π t f / (2 (frequencies - 1)))`, or the sine, times a window, over the root of the
+/// window's sum of squares (`density`), over its sum (`spectrum`), or as it is.
+///
+/// Windows: `hann` (the default), `hamming`, `blackman`, `boxcar`, none, or numbers of one's own.
+///
+/// Source: <https://keras.io/api/layers/initializers/>, Keras's `STFT`.
+///
+/// # Examples
+///
+/// ```
+/// use horn::initializers::{Initializer, STFT};
+/// use horn::random::{self, Purpose};
+///
+/// let mut kernel = [0.0; 4 * 3];
+/// let mut rng = random::stream(7, Purpose::Weights, "", 0);
+/// STFT::new().window(None).fill(&[4, 1, 3], &mut rng, &mut kernel)?;
+/// // The lowest frequency does not move, the highest alternates.
+/// assert_eq!((kernel[3], kernel[5]), (1.0, -1.0));
+/// # Ok::<(), horn::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct STFT {
+    imaginary: bool,
+    window: Option<Window>,
+    periodic: bool,
+    scaling: Option<Scaling>,
+}
+
+/// How a window is called, or what it is.
+#[derive(Debug, Clone, PartialEq)]
+enum Window {
+    Name(String),
+    Values(Vec<f64>),
+}
+
+/// What the waves of [`STFT`] are divided by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scaling {
+    Density,
+    Spectrum,
+}
+
+impl Default for STFT {
+    fn default() -> Self {
+        STFT {
+            imaginary: false,
+            window: Some(Window::Name("hann".into())),
+            periodic: false,
+            scaling: Some(Scaling::Density),
+        }
+    }
+}
+
+impl STFT {
+    /// The real part, with a Hann window, scaled to a density.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether it is the imaginary part, the sines. Default: false, the cosines.
+    pub fn imaginary(mut self, imaginary: bool) -> Self {
+        self.imaginary = imaginary;
+        self
+    }
+
+    /// The name of the window, or none. Default: `hann`.
+    pub fn window(mut self, name: Option<&str>) -> Self {
+        self.window = name.map(|name| Window::Name(name.into()));
+        self
+    }
+
+    /// A window of one's own, of `frame_length` numbers.
+    pub fn window_values(mut self, values: impl Into<Vec<f64>>) -> Self {
+        self.window = Some(Window::Values(values.into()));
+        self
+    }
+
+    /// Whether the window goes on behind its end, rather than being symmetric. Default: false.
+    pub fn periodic(mut self, periodic: bool) -> Self {
+        self.periodic = periodic;
+        self
+    }
+
+    fn read(settings: &Settings) -> Result<Self> {
+        let text = |key: &str| settings.config.get(key).and_then(Value::as_str);
+        let null = |key: &str| settings.config.get(key).is_some_and(Value::is_null);
+        let wrong = |key: &'static str, expected: &str| {
+            let found = settings
+                .config
+                .get(key)
+                .map_or("nothing".to_string(), Value::to_string);
+            Err(Error::argument("STFT", key, expected, found))
+        };
+        let imaginary = match text("side") {
+            None | Some("real") => false,
+            Some("imag") => true,
+            Some(_) => return wrong("side", "`real` or `imag`"),
+        };
+        let scaling = match text("scaling") {
+            None if null("scaling") => None,
+            None | Some("density") => Some(Scaling::Density),
+            Some("spectrum") => Some(Scaling::Spectrum),
+            Some(_) => return wrong("scaling", "`density`, `spectrum` or null"),
+        };
+        let window = match settings.config.get("window") {
+            None => STFT::default().window,
+            Some(Value::Null) => None,
+            Some(Value::String(name)) => Some(Window::Name(name.clone())),
+            Some(values) => match serde_json::from_value(values.clone()) {
+                Ok(values) => Some(Window::Values(values)),
+                Err(_) => return wrong("window", "a name, numbers or null"),
+            },
+        };
+        Ok(STFT {
+            imaginary,
+            window,
+            scaling,
+            periodic: settings
+                .config
+                .get("periodic")
+                .and_then(Value::as_bool)
+                .unwrap_or(false),
+        })
+    }
+
+    /// The window, of this length.
+    fn window_of(&self, length: usize) -> Result<Option<Vec<f64>>> {
+        let cosines: &[f64] = match &self.window {
+            None => return Ok(None),
+            Some(Window::Values(values)) if values.len() == length => {
+                return Ok(Some(values.clone()));
+            }
+            Some(Window::Values(values)) => {
+                let wanted = format!("of `frame_length`, {length}, numbers");
+                return Err(Error::argument("STFT", "window", wanted, values.len()));
+            }
+            Some(Window::Name(name)) => match name.as_str() {
+                "hann" => &[0.5, 0.5],
+                "hamming" => &[0.54, 0.46],
+                "blackman" => &[0.42, 0.5, 0.08],
+                "boxcar" => &[1.0],
+                _ => {
+                    let wanted = "`hann`, `hamming`, `blackman` or `boxcar`";
+                    return Err(Error::argument(
+                        "STFT",
+                        "window",
+                        wanted,
+                        format!("`{name}`"),
+                    ));
+                }
+            },
+        };
+        let last = (length + usize::from(self.periodic))
+            .saturating_sub(1)
+            .max(1) as f64;
+        let at = |t: usize| {
+            let angle = std::f64::consts::TAU * t as f64 / last;
+            let signed = cosines.iter().enumerate().map(|(k, a)| {
+                let sign = if k % 2 == 0 { 1.0 } else { -1.0 };
+                sign * a * (k as f64 * angle).cos()
+            });
+            if length == 1 { 1.0 } else { signed.sum() }
+        };
+        Ok(Some((0..length).map(at).collect()))
+    }
+}
+
+impl Initializer for STFT {
+    fn class_name(&self) -> &str {
+        "STFT"
+    }
+
+    fn fill(&self, shape: &[usize], _: &mut Rng, out: &mut [f32]) -> Result<()> {
+        let [length, channels, frequencies] = *shape else {
+            let wanted = "that of a kernel, (frame_length, channels, frequencies)";
+            return Err(Error::argument(
+                "STFT",
+                "shape",
+                wanted,
+                format!("{shape:?}"),
+            ));
+        };
+        require_shape("STFT", shape, out)?;
+        let window = self.window_of(length)?;
+        let window = |t: usize| {
+            window
+                .as_ref()
+                .map_or(1.0, |w| w.get(t).copied().unwrap_or(0.0))
+        };
+        let sum = |f: &dyn Fn(f64) -> f64| (0..length).map(|t| f(window(t))).sum::<f64>();
+        let scale = match (&self.window, self.scaling) {
+            (Some(_), Some(Scaling::Density)) => sum(&|w| w * w).sqrt(),
+            (Some(_), Some(Scaling::Spectrum)) => sum(&f64::abs),
+            _ => 1.0,
+        };
+        let whole = 2 * frequencies.saturating_sub(1);
+        for (i, value) in out.iter_mut().enumerate() {
+            let (t, f) = (i / (channels * frequencies).max(1), i % frequencies);
+            let angle = -std::f64::consts::TAU * t as f64 * (f as f64 / whole as f64);
+            let wave = if self.imaginary {
+                angle.sin()
+            } else {
+                angle.cos()
+            };
+            *value = (wave * window(t) / scale) as f32;
+        }
+        Ok(())
+    }
+
+    fn config(&self) -> Value {
+        json!({
+            "side": if self.imaginary { "imag" } else { "real" },
+            "window": match &self.window {
+                None => Value::Null,
+                Some(Window::Name(name)) => json!(name),
+                Some(Window::Values(values)) => json!(values),
+            },
+            "periodic": self.periodic,
+            "scaling": match self.scaling {
+                None => Value::Null,
+                Some(Scaling::Density) => json!("density"),
+                Some(Scaling::Spectrum) => json!("spectrum"),
+            },
+        })
     }
 }
 
@@ -1565,6 +1802,41 @@ mod tests {
         assert_eq!(
             from_keras(&generator).unwrap().config(),
             json!({"seed": 12})
+        );
+    }
+
+    #[test]
+    fn waves_are_those_of_keras() {
+        let close = |stft: STFT, want: [f32; 12]| {
+            let got = filled(&stft, &[4, 1, 3]);
+            for (got, want) in got.iter().zip(want) {
+                assert!((got - want).abs() < 1e-6, "{stft:?}: {got} {want}");
+            }
+        };
+        const H: f32 = std::f32::consts::FRAC_1_SQRT_2;
+        // Keras 3.15: STFT()((4, 1, 3)), then
+        // STFT(side="imag", window="hamming", scaling="spectrum", periodic=True), then
+        // STFT(window="blackman", scaling=None).
+        close(STFT::new(), [0., 0., 0., H, 0., -H, H, -H, H, 0., 0., 0.]);
+        let config = json!({"class_name": "STFT", "config": {
+            "side": "imag", "window": "hamming", "scaling": "spectrum", "periodic": true}});
+        let imaginary = from_keras(&config).expect("a configuration");
+        let got = filled(&imaginary, &[4, 1, 3]);
+        for (got, want) in got
+            .iter()
+            .zip([0., 0., 0., 0., -0.25, 0., 0., 0., 0., 0., 0.25, 0.])
+        {
+            assert!((got - want).abs() < 1e-6, "{got} {want}");
+        }
+        let plain =
+            json!({"class_name": "STFT", "config": {"window": "blackman", "scaling": null}});
+        let plain = filled(&from_keras(&plain).expect("a configuration"), &[4, 1, 3]);
+        let want = [0., 0., 0., 0.63, 0., -0.63, 0.63, -0.63, 0.63, 0., 0., 0.];
+        assert!(
+            plain
+                .iter()
+                .zip(want)
+                .all(|(got, want)| (got - want).abs() < 1e-6)
         );
     }
 

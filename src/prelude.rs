@@ -7,6 +7,7 @@ pub use crate::activations::{
     Softsign, Tanh, activation_fn,
 };
 pub use crate::callbacks::{self, Callback, Control, Logs};
+pub use crate::constraints;
 pub use crate::data::{Csv, load_csv};
 pub use crate::error::{Error, Result};
 pub use crate::graph::{Scope, Value};
@@ -16,7 +17,8 @@ pub use crate::initializers::{
     Zeros,
 };
 pub use crate::layers::{
-    self, Activation, Dense, Dropout, ELU, Flatten, Input, Layer, LeakyReLU, PReLU, ReLU, Reshape,
+    self, Activation, BatchNormalization, Dense, Dropout, ELU, Embedding, Flatten, GaussianNoise,
+    Input, Layer, LayerNormalization, LeakyReLU, Normalization, PReLU, ReLU, Reshape,
 };
 pub use crate::losses::{
     self, BinaryCrossentropy, CategoricalCrossentropy, Huber, LogCosh, Loss, MeanAbsoluteError,
@@ -24,8 +26,8 @@ pub use crate::losses::{
     SparseCategoricalCrossentropy, loss_fn,
 };
 pub use crate::metrics::{
-    self, Accuracy, BinaryAccuracy, CategoricalAccuracy, Metric, SparseCategoricalAccuracy,
-    TopKCategoricalAccuracy,
+    self, AUC, Accuracy, BinaryAccuracy, CategoricalAccuracy, F1Score, Metric, Precision, R2Score,
+    Recall, RootMeanSquaredError, SparseCategoricalAccuracy, TopKCategoricalAccuracy,
 };
 pub use crate::model::{
     Compile, Evaluate, Fit, History, Predictor, Scores, Sequential, Summary, Weight,
@@ -33,3 +35,4 @@ pub use crate::model::{
 pub use crate::optimizers::{
     self, Adam, AdamW, CosineDecay, ExponentialDecay, Optimizer, RMSprop, SGD,
 };
+pub use crate::regularizers::{self, L1, L1L2, L2};

@@ -47,17 +47,14 @@ pub(crate) fn described<T: ?Sized>(
     json: &Json,
 ) -> Result<Arc<T>> {
     let nothing = json!({});
-    match json {
-        Json::String(name) => named(kind, table, name, &nothing),
-        _ => {
-            let class_name = json.get("class_name").and_then(Json::as_str).unwrap_or("");
-            named(
-                kind,
-                table,
-                class_name,
-                json.get("config").unwrap_or(&nothing),
-            )
-        }
+    if let Json::String(name) = json {
+        return named(kind, table, name, &nothing);
+    }
+    let class_name = json.get("class_name").and_then(Json::as_str).unwrap_or("");
+    match json.get("config").unwrap_or(&nothing) {
+        // Keras writes a plain function as the class "function".
+        Json::String(name) if class_name == "function" => named(kind, table, name, &nothing),
+        config => named(kind, table, class_name, config),
     }
 }
 

@@ -434,7 +434,7 @@ fn losses_and_data() -> Vec<Case> {
             "categorical focal, logits, axis 1, three weights",
             move |r| {
                 let loss = classes(r).from_logits(true).axis(1).label_smoothing(0.2);
-                loss.alphas([0.2, 0.5]).gamma(0.5)
+                loss.alphas([0.2, 0.5, 0.9]).gamma(0.5)
             },
             DEEP,
             (one_hot.clone(), logits(30)),

@@ -103,16 +103,17 @@ fn activations_treat_them_as_keras_does() {
 ///
 /// Its sparse cross-entropy of logits multiplies all of a row's logarithms with a one-hot row, so
 /// that a logit of minus infinity of *another* class costs 0 times infinity, NaN; TensorFlow's, as
-/// ours, looks at the one class. That of the binary one is an infinite target, where its formula
-/// subtracts infinities and ours does not.
+/// ours, looks at the one class. So it is with its CTC. That of the binary one is an infinite target,
+/// where its formula subtracts infinities and ours does not.
 fn excused(case: &Json, target: f32, row: &[f32]) -> bool {
     let logits = case["loss"]["config"]["from_logits"] == true;
+    let low = |z: &f32| *z < -1e38;
     match case["loss"]["class_name"].as_str() {
         Some("SparseCategoricalCrossentropy") => {
-            let low = |z: &f32| *z < -1e38;
             logits && row.iter().any(low) && !low(&row[target as usize])
         }
         Some("BinaryCrossentropy") => logits && target.is_infinite(),
+        Some("CTC") => row.iter().any(low),
         _ => false,
     }
 }
@@ -156,6 +157,9 @@ fn losses_treat_them_as_keras_does() {
         wrong.len(),
         wrong.join("\n")
     );
-    assert_eq!(seen, members("losses"));
-    assert_eq!(excuses, 7, "of all the cases");
+    let mut all = members("losses");
+    // Keras has no such loss.
+    all.remove("quantile_loss");
+    assert_eq!(seen, all);
+    assert_eq!(excuses, 9, "of all the cases");
 }

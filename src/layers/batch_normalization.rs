@@ -366,7 +366,7 @@ impl Layer for BatchNormalization {
                 found,
             ));
         }
-        if let Some(dmax) = clipping.dmax.filter(|dmax| !(*dmax >= 0.0)) {
+        if let Some(dmax) = clipping.dmax.filter(|dmax| dmax.is_nan() || *dmax < 0.0) {
             let wanted = "`dmax` of at least 0";
             return Err(Error::argument(class_name, "renorm_clipping", wanted, dmax));
         }

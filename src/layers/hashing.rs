@@ -55,8 +55,10 @@ enum Mask {
 
 impl Default for Hashing {
     fn default() -> Self {
-        let mut base = Base::default();
-        base.dtype = "int64".into();
+        let base = Base {
+            dtype: "int64".into(),
+            ..Base::default()
+        };
         Hashing {
             base,
             num_bins: 0,

@@ -62,8 +62,10 @@ impl From<Read> for IntegerLookup {
 
 impl Default for IntegerLookup {
     fn default() -> Self {
-        let mut base = Base::default();
-        base.dtype = "int64".into();
+        let base = Base {
+            dtype: "int64".into(),
+            ..Base::default()
+        };
         IntegerLookup {
             base,
             lookup: Vocabulary::new(-1),

@@ -67,8 +67,10 @@ impl From<Read> for StringLookup {
 
 impl Default for StringLookup {
     fn default() -> Self {
-        let mut base = Base::default();
-        base.dtype = "string".into();
+        let base = Base {
+            dtype: "string".into(),
+            ..Base::default()
+        };
         StringLookup {
             base,
             lookup: Vocabulary::new("[UNK]".to_string()),

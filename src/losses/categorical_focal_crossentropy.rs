@@ -3,8 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Loss, Reduction, Targets, axis_last, check_focus, check_fraction, focus, shared_settings,
-    smooth_classes,
+    Loss, Reduction, Targets, check_focus, check_fraction, focus, shared_settings, smooth_classes,
 };
 use crate::error::{Error, Result};
 use crate::graph::Value;
@@ -15,7 +14,8 @@ use crate::graph::Value;
 /// Probabilities are divided by their sum and clipped to `[1e-7, 1 - 1e-7]`; logits go through a
 /// softmax first.
 ///
-/// As in Keras, `label_smoothing` divides by the length of the last axis, whatever `axis` is.
+/// As in Keras, `label_smoothing` divides by the length of the last axis, and several `alpha` stand
+/// along the last axis, whatever `axis` is.
 ///
 /// Source: Lin et al. 2018, <https://arxiv.org/abs/1708.02002>;
 /// <https://keras.io/api/losses/probabilistic_losses/#categoricalfocalcrossentropy-class>
@@ -42,7 +42,28 @@ pub struct CategoricalFocalCrossentropy {
     gamma: f32,
 }
 
-/// A weight for all classes, or one for each.
+impl CategoricalFocalCrossentropy {
+    fn weigh(&self, costs: Value) -> Value {
+        match &self.alpha {
+            Weights::One(alpha) => costs * *alpha,
+            Weights::Each(alphas) => match alphas.as_slice() {
+                [alpha] => costs * *alpha,
+                _ if alphas.len() == costs.dim(-1) => {
+                    let alphas = costs.constant(alphas, [alphas.len()]);
+                    costs * alphas
+                }
+                _ => costs.fail(format!(
+                    "`CategoricalFocalCrossentropy`: `alpha` must hold one weight for each of {} \
+                     places of the last axis, got {}",
+                    costs.dim(-1),
+                    alphas.len()
+                )),
+            },
+        }
+    }
+}
+
+/// A weight for all classes, or one for each place of the last axis.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 enum Weights {
@@ -89,30 +110,14 @@ impl CategoricalFocalCrossentropy {
 
 impl Loss for CategoricalFocalCrossentropy {
     fn call(&self, y_true: &Value, y_pred: &Value) -> Value {
-        let t = axis_last(&smooth_classes(y_true, self.label_smoothing), self.axis);
-        let p = axis_last(y_pred, self.axis);
+        let t = smooth_classes(y_true, self.label_smoothing);
         let p = match self.from_logits {
-            true => p.softmax(-1),
-            false => &p / p.sum_keepdims(-1),
+            true => y_pred.softmax(self.axis),
+            false => y_pred / y_pred.sum_keepdims(self.axis),
         };
         let p = p.clip(1e-7, 1.0 - 1e-7);
         let costs = -t * p.ln() * focus(&(1.0 - &p), self.gamma);
-        match &self.alpha {
-            Weights::One(alpha) => costs.sum(-1) * *alpha,
-            Weights::Each(alphas) if alphas.len() == costs.dim(-1) => {
-                let mut shape = vec![1; costs.rank()];
-                if let Some(last) = shape.last_mut() {
-                    *last = alphas.len();
-                }
-                (&costs * costs.constant(alphas, shape)).sum(-1)
-            }
-            Weights::Each(alphas) => costs.fail(format!(
-                "`CategoricalFocalCrossentropy`: `alpha` must hold one weight for each of {} \
-                 classes, got {}",
-                costs.dim(-1),
-                alphas.len()
-            )),
-        }
+        self.weigh(costs).sum(self.axis)
     }
 
     fn targets(&self) -> Targets {

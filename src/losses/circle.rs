@@ -74,7 +74,8 @@ impl Circle {
 /// The logarithm of the sum of `exp(x)` along the rows, where `mask` is 1; very small without any.
 fn log_sum_exp(x: &Value, mask: &Value) -> Value {
     let x = mask.select(x, -1e30);
-    let top = x.max_keepdims(-1).stop_gradient();
+    // Of an infinite largest one the others would have no difference.
+    let top = x.max_keepdims(-1).minimum(f32::MAX).stop_gradient();
     (x - &top).exp().sum(-1).ln() + top.squeeze(-1)
 }
 

@@ -10,7 +10,8 @@ plain_loss! {
     /// blanks (class 0) between them. Labels `(batch, longest)`, ended by zeros, and logits
     /// `(batch, steps, classes)` cost `(batch,)`.
     ///
-    /// Labels that no way fits, more of them than steps, cost some 1e5, as in Keras.
+    /// Labels that no way fits, more of them than steps, cost some 1e5, as in Keras. A logit of minus
+    /// infinity rules out its class alone, where Keras on JAX makes the cost NaN.
     ///
     /// Source: Graves et al. 2006, <https://www.cs.toronto.edu/~graves/icml_2006.pdf>; Keras's `CTC`.
     ///

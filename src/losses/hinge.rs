@@ -27,7 +27,7 @@ plain_loss! {
 
 /// Targets of 0 and 1 as -1 and 1. One other number in the batch, and all stay as they are.
 pub(super) fn signs(targets: &Value) -> Value {
-    let is_binary = targets.equal(0.0) + targets.equal(1.0);
-    let are_binary = 1.0 - (1.0 - is_binary).max(..);
-    targets + (targets - 1.0) * are_binary
+    let is_other = 1.0 - targets.equal(0.0) - targets.equal(1.0);
+    let any_other = is_other.max(..).broadcast_to(targets.shape());
+    any_other.select(targets, targets * 2.0 - 1.0)
 }

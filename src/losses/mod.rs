@@ -67,19 +67,56 @@ use crate::shape::Shape;
 ///
 /// Source: <https://keras.io/api/losses/>
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(from = "Option<Written>", into = "Option<Written>")]
 #[non_exhaustive]
 pub enum Reduction {
     /// Their sum divided by their number, weighted or not. The default.
     #[default]
-    #[serde(alias = "mean", alias = "auto")]
     SumOverBatchSize,
+    /// The same, by Keras's other name for it.
+    Mean,
     /// Their sum.
     Sum,
-    /// Their sum divided by the sum of the weights.
+    /// Their sum divided by the sum of the weights; 0 where that is 0.
     MeanWithSampleWeight,
     /// Each by itself. A model needs one number and refuses it.
     None,
+}
+
+/// A reduction as configurations have it; none at all, Python's `None`, is [`Reduction::None`].
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Written {
+    #[serde(alias = "auto")]
+    SumOverBatchSize,
+    Mean,
+    Sum,
+    MeanWithSampleWeight,
+    None,
+}
+
+impl From<Option<Written>> for Reduction {
+    fn from(written: Option<Written>) -> Self {
+        match written {
+            Some(Written::SumOverBatchSize) => Reduction::SumOverBatchSize,
+            Some(Written::Mean) => Reduction::Mean,
+            Some(Written::Sum) => Reduction::Sum,
+            Some(Written::MeanWithSampleWeight) => Reduction::MeanWithSampleWeight,
+            Some(Written::None) | None => Reduction::None,
+        }
+    }
+}
+
+impl From<Reduction> for Option<Written> {
+    fn from(reduction: Reduction) -> Self {
+        match reduction {
+            Reduction::SumOverBatchSize => Some(Written::SumOverBatchSize),
+            Reduction::Mean => Some(Written::Mean),
+            Reduction::Sum => Some(Written::Sum),
+            Reduction::MeanWithSampleWeight => Some(Written::MeanWithSampleWeight),
+            Reduction::None => None,
+        }
+    }
 }
 
 /// What a loss wants its targets to be; checked before training begins.
@@ -306,9 +343,8 @@ fn weighted(
     };
     let mask = mask.map(|mask| match loss.reduction() {
         // Keras scales the mask so that dividing by all samples is a mean over those that count.
-        Reduction::SumOverBatchSize => {
-            let counted = mask.sum(..) + 1e-7;
-            let scale = mask.shape().size() as f32 / counted;
+        Reduction::SumOverBatchSize | Reduction::Mean => {
+            let scale = mask.shape().size() as f32 / divisor(&mask.sum(..));
             mask * scale
         }
         _ => mask,
@@ -322,6 +358,11 @@ fn weighted(
         Some(weights) => (&costs * &weights, Some(weights)),
         None => (costs, None),
     }
+}
+
+/// A total to divide by; where nothing counts, 1, so that nothing divided by it stays nothing.
+fn divisor(total: &Value) -> Value {
+    total + total.equal(0.0)
 }
 
 /// The loss of a batch, as Keras's `loss(y_true, y_pred, sample_weight)`: one number, or with
@@ -344,7 +385,7 @@ pub fn compute(
                 true => weights,
                 false => weights.broadcast_to(costs.shape()),
             };
-            costs.sum(..) / weights.sum(..)
+            costs.sum(..) / divisor(&weights.sum(..))
         }
         _ => costs.mean(..),
     }
@@ -590,6 +631,7 @@ use plain_loss;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Probe;
 
     #[test]
     fn only_a_lone_column_is_matched() {
@@ -600,6 +642,119 @@ mod tests {
         assert_eq!(aligned(Targets::Values, &[5, 1], &[5, 2]), None);
         assert_eq!(aligned(ids, &[5, 1], &[5, 3]), Some([5].into()));
         assert_eq!(aligned(ids, &[5, 3], &[5, 3]), None);
+    }
+
+    #[test]
+    fn reductions_are_written_as_keras_writes_them() {
+        let hinge = |reduction: Json| {
+            from_keras(&json!({"class_name": "Hinge", "config": {"reduction": reduction}}))
+        };
+        // `Hinge(reduction=None)` and `Hinge(reduction="mean")` of Keras 3.15.
+        for reduction in [json!(null), json!("mean"), json!("sum_over_batch_size")] {
+            let loss = hinge(reduction.clone()).expect("a reduction of Keras");
+            assert_eq!(loss.config()["reduction"], reduction);
+        }
+        let none = hinge(json!("none")).expect("a reduction of Keras");
+        assert_eq!(none.reduction(), Reduction::None);
+        assert!(hinge(json!("average")).is_err());
+    }
+
+    #[test]
+    fn a_function_of_keras_is_read() {
+        // What `keras.losses.serialize(keras.losses.kl_divergence)` writes.
+        let function = json!({"module": "builtins", "class_name": "function",
+            "config": "kl_divergence", "registered_name": "function"});
+        let loss = from_keras(&function).expect("a function of Keras");
+        assert_eq!(loss.class_name(), "KLDivergence");
+    }
+
+    /// A loss of fixed targets for three rows, and of which rows count.
+    fn of_rows(loss: &dyn Loss, y_true: &[f32], weights: [f32; 3]) -> (Vec<f32>, Vec<f32>) {
+        let mut probe = Probe::new(&[&[3, 2]], false, |scope, v| {
+            let y_true = scope.constant(y_true, [3, 2]);
+            let weights = scope.constant(&weights, [3]);
+            compute(loss, &y_true, &v[0], Some(&weights), None)
+        })
+        .expect("shapes that fit");
+        probe.set_inputs(&[vec![0.5, 0.25, 0.0, -1.0, 2.0, 1.0]]);
+        let value = probe.forward();
+        let gradient = probe.backward(&vec![1.0; value.len()]);
+        (value, gradient.inputs[0].clone())
+    }
+
+    #[test]
+    fn weights_of_zero_make_a_loss_of_zero() {
+        // Keras divides without making NaN: `divide_no_nan`.
+        let loss = Hinge::new().reduction(Reduction::MeanWithSampleWeight);
+        let (value, gradient) = of_rows(&loss, &[1.0; 6], [0.0; 3]);
+        assert_eq!((value, gradient), (vec![0.0], vec![0.0; 6]));
+    }
+
+    #[test]
+    fn targets_become_signs_only_where_all_are_binary() {
+        let hinge =
+            |y_true: &[f32]| of_rows(&Hinge::new().reduction(Reduction::None), y_true, [1.0; 3]).0;
+        // t = -1, 1 | 1, -1 | -1, 1: the means of max(1 - t p, 0).
+        assert_eq!(hinge(&[0.0, 1.0, 1.0, 0.0, 0.0, 1.0]), [1.125, 0.5, 1.5]);
+        // One 0.5 among them, and 0 stays 0.
+        assert_eq!(hinge(&[0.0, 1.0, 1.0, 0.5, 0.0, 1.0]), [0.875, 1.25, 0.5]);
+        // Keras: [0.875, inf, 0.5].
+        assert_eq!(
+            hinge(&[0.0, 1.0, 1.0, f32::INFINITY, 0.0, 1.0]),
+            [0.875, f32::INFINITY, 0.5]
+        );
+    }
+
+    #[test]
+    fn several_alphas_stand_along_the_last_axis_as_in_keras() {
+        // Keras 3.15, y_true [[[1, 0], [0, 1]]], y_pred [[[0.2, 0.7], [0.8, 0.3]]]:
+        // CategoricalFocalCrossentropy(alpha=[0.25, 2.0], axis=1, reduction="none").
+        let loss = CategoricalFocalCrossentropy::new()
+            .alphas([0.25, 2.0])
+            .axis(1);
+        let loss = loss.reduction(Reduction::None);
+        let mut probe = Probe::new(&[&[1, 2, 2]], false, |scope, v| {
+            let y_true = scope.constant(&[1.0, 0.0, 0.0, 1.0], [1, 2, 2]);
+            compute(&loss, &y_true, &v[0], None, None)
+        })
+        .expect("shapes that fit");
+        probe.set_inputs(&[vec![0.2, 0.7, 0.8, 0.3]]);
+        let costs = probe.forward();
+        for (got, want) in costs.iter().zip([0.257_510_1, 1.179_893_3]) {
+            assert!((got - want).abs() < 1e-6, "{costs:?}");
+        }
+    }
+
+    #[test]
+    fn settings_out_of_range_are_refused() {
+        let refused = |class: &str, argument: &str, value: f64| {
+            let json = json!({"class_name": class, "config": {argument: value}});
+            let error = from_keras(&json).expect(class).validate().expect_err(class);
+            let text = error.to_string();
+            assert!(text.contains(class) && text.contains(argument), "{text}");
+        };
+        for class in ["BinaryFocalCrossentropy", "CategoricalFocalCrossentropy"] {
+            refused(class, "label_smoothing", 1.1);
+            refused(class, "gamma", -0.5);
+            refused(class, "gamma", f64::from(f32::MAX) * 10.0);
+            refused(class, "alpha", -0.1);
+        }
+        refused("BinaryFocalCrossentropy", "alpha", 1.5);
+        refused("CategoricalGeneralizedCrossEntropy", "q", 0.0);
+        refused("CategoricalGeneralizedCrossEntropy", "q", 1.0);
+        refused("QuantileLoss", "quantile", 0.0);
+        refused("QuantileLoss", "quantile", 1.0);
+        refused("Tversky", "alpha", -1.0);
+        refused("Tversky", "beta", -1.0);
+        refused("Circle", "gamma", f64::from(f32::MAX) * 10.0);
+        refused("Circle", "margin", f64::from(f32::MAX) * 10.0);
+        assert!(
+            BinaryFocalCrossentropy::new()
+                .gamma(f32::NAN)
+                .validate()
+                .is_err()
+        );
+        assert!(QuantileLoss::new(f32::NAN).validate().is_err());
     }
 
     #[test]

@@ -221,7 +221,7 @@ pub(crate) fn check_inputs(
 }
 
 /// Ids that a model begins with are ones that it knows.
-fn check_ids(x: &Rows, built: &Built) -> Result<()> {
+pub(crate) fn check_ids(x: &Rows, built: &Built) -> Result<()> {
     let Some((layer, count)) = &built.ids else {
         return Ok(());
     };

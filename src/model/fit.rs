@@ -14,6 +14,7 @@ use crate::backend::cpu::{Run, assign};
 use crate::callbacks::{self, Callback, Control, Logs, Progress};
 use crate::data::{AsRows, Order, Rows};
 use crate::error::{Error, Result};
+use crate::graph::plan::Plan;
 use crate::graph::variables::Variables;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::reduce::all_finite;
@@ -630,11 +631,10 @@ impl<'t, 'a> Training<'t, 'a> {
             _ => &mut self.full,
         };
         let plan = &bench.prepared.plan;
-        self.train
-            .fill(&Pick::Rows(rows), plan, &mut bench.workspace);
+        let pick = Pick::Rows(rows);
         train(
-            plan,
-            &mut bench.workspace,
+            (plan, &mut bench.workspace),
+            &|workspace| self.train.fill(&pick, plan, workspace),
             (self.built, self.compiled),
             (self.seed, self.variables),
             (&mut self.watched, &mut self.tally),
@@ -689,16 +689,17 @@ pub(crate) fn diverged(epoch: usize, batch: usize, value: f32) -> Error {
     }
 }
 
-/// One step of training on what a workspace holds. Gives the loss before the update; with a loss
-/// that is not finite there is no update, unless `lenient`.
+/// One step of training on a batch, which `fill` writes into the workspace. Gives the loss before
+/// the update; with a loss that is not finite there is no update, unless `lenient`.
 pub(crate) fn train(
-    plan: &crate::graph::plan::Plan,
-    workspace: &mut [f32],
+    (plan, workspace): (&Plan, &mut [f32]),
+    fill: &dyn Fn(&mut [f32]),
     (built, compiled): (&mut Built, &mut Compiled),
     (seed, variables): (u64, &[Variable]),
     (watched, tally): (&mut [Watched], &mut Tally),
     lenient: bool,
 ) -> Result<f32> {
+    fill(workspace);
     let mut run = Run {
         plan,
         workspace,
@@ -716,8 +717,17 @@ pub(crate) fn train(
     }
     run.backward(&mut compiled.gradients);
     assign(plan, workspace, &mut built.parameters);
-    let trainable = built.variables.trainable;
-    if let Some(parameters) = built.parameters.get_mut(..trainable) {
+    if compiled.optimizer.searches() {
+        let parts = (built, compiled);
+        return Ok(search(
+            (plan, workspace),
+            fill,
+            parts,
+            (seed, variables),
+            loss,
+        ));
+    }
+    if let Some(parameters) = built.parameters.get_mut(..built.variables.trainable) {
         let optimizer = compiled.optimizer.as_ref();
         compiled
             .state
@@ -725,6 +735,54 @@ pub(crate) fn train(
         built.variables.constrain(parameters);
     }
     Ok(loss)
+}
+
+/// The update of an optimizer that evaluates the loss of the batch at other weights, too. Gives the
+/// loss before it.
+fn search(
+    (plan, workspace): (&Plan, &mut [f32]),
+    fill: &dyn Fn(&mut [f32]),
+    (built, compiled): (&mut Built, &mut Compiled),
+    (seed, variables): (u64, &[Variable]),
+    loss: f32,
+) -> f32 {
+    let trainable = built.variables.trainable;
+    let draw = Draw {
+        seed,
+        step: compiled.state.iterations,
+    };
+    let mut chosen = built.parameters.get(..trainable).unwrap_or(&[]).to_vec();
+    let arena = &mut built.parameters;
+    let mut evaluate = |weights: &[f32], gradients: &mut [f32]| {
+        if let Some(own) = arena.get_mut(..trainable) {
+            own.copy_from_slice(weights);
+        }
+        // What a run has written may lie over the batch.
+        fill(workspace);
+        let mut run = Run {
+            plan,
+            workspace,
+            parameters: arena,
+            draw,
+        };
+        run.forward();
+        let loss = run.output(1).first().copied().unwrap_or(0.0);
+        run.backward(gradients);
+        loss
+    };
+    compiled.state.search(
+        compiled.optimizer.as_ref(),
+        variables,
+        &mut chosen,
+        &mut compiled.gradients,
+        loss,
+        &mut evaluate,
+    );
+    built.variables.constrain(&mut chosen);
+    if let Some(own) = built.parameters.get_mut(..trainable) {
+        own.copy_from_slice(&chosen);
+    }
+    loss
 }
 
 /// The names of all logged values: `loss`, the metrics, then the same of the validation.

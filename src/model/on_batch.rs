@@ -52,18 +52,14 @@ impl Sequential {
         };
         let prepared = built.plan(network, Some(&loss), key)?;
         let mut workspace = prepared.workspace();
-        examples.fill(
-            &Pick::Range(0..examples.len()),
-            &prepared.plan,
-            &mut workspace,
-        );
         let specs = Arc::clone(&built.variables);
         let variables = trainable(&specs);
         let mut watched = compiled.metrics.clone();
         let mut tally = Tally::default();
+        let pick = Pick::Range(0..examples.len());
         let loss = train(
-            &prepared.plan,
-            &mut workspace,
+            (&prepared.plan, &mut workspace),
+            &|workspace| examples.fill(&pick, &prepared.plan, workspace),
             (built, compiled),
             (seed, &variables),
             (&mut watched, &mut tally),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ndarray::{Array2, ArrayD, IxDyn};
 
 use super::built::Built;
-use super::examples::{check_inputs, shape_text};
+use super::examples::{check_ids, check_inputs, shape_text};
 use super::network::Network;
 use super::plans::{Key, Mode, Prepared};
 use super::sequential::Sequential;
@@ -268,7 +268,8 @@ fn compute(prepared: &Prepared, workspace: &mut [f32], parameters: &[f32], outpu
 
 fn check(network: &Network, built: &Built, rows: &crate::data::Rows) -> Result<()> {
     match rows.row_shape() == built.row && !rows.is_empty() {
-        true => Ok(()),
+        true if built.ids.is_none() => Ok(()),
+        true => check_ids(rows, built),
         false => {
             let first = network.names().into_iter().next().unwrap_or_default();
             check_inputs(rows, built, &first, true)

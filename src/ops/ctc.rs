@@ -1,5 +1,7 @@
 //! Connectionist temporal classification.
 
+use std::f32::consts::LN_2;
+
 use super::{Backward, Forward, Needs, Operation, pair};
 use crate::kernels::math::{exp, ln, ln_1p};
 use crate::shape::Shape;
@@ -46,7 +48,19 @@ impl Sizes {
 
 /// `ln(eᵃ + eᵇ)`
 fn log_add(a: f32, b: f32) -> f32 {
-    a.max(b) + ln_1p(exp(-(a - b).abs()))
+    match a == b {
+        // Two minus infinities have no difference.
+        true => a + LN_2,
+        false => a.max(b) + ln_1p(exp(-(a - b).abs())),
+    }
+}
+
+/// Which part `eᵃ` is of a sum `eᵇ`; of what cannot be, nothing.
+fn share(a: f32, b: f32) -> f32 {
+    match a == f32::NEG_INFINITY {
+        true => 0.0,
+        false => exp(a - b),
+    }
 }
 
 /// The logarithm of the softmax of each row.
@@ -141,9 +155,9 @@ impl Sample<'_> {
             let slipped = log_add(phi[n + 1], emit[n] + self.slip(n));
             let d_blank = d_phi[n + 1];
             of_log_p[0] += d_blank;
-            let of_slipped = of_next + d_blank * exp(slipped + blank - new_phi[n + 1]);
-            let by_stride = d_blank * exp(emit[n] + blank + self.stride(n) - new_phi[n + 1]);
-            let by_slip = of_slipped * exp(emit[n] + self.slip(n) - slipped);
+            let of_slipped = of_next + d_blank * share(slipped + blank, new_phi[n + 1]);
+            let by_stride = d_blank * share(emit[n] + blank + self.stride(n), new_phi[n + 1]);
+            let by_slip = of_slipped * share(emit[n] + self.slip(n), slipped);
 
             let p = self.emits(step, n);
             let d = d_emit[n];
@@ -154,9 +168,9 @@ impl Sample<'_> {
                 0 => phi[0],
                 _ => log_add(phi[n], emit[n - 1] + self.slip(n - 1)),
             };
-            d_phi[n + 1] = of_slipped * exp(phi[n + 1] - slipped);
-            d_emit[n] = d * exp(emit[n] + p - new_emit[n]) + by_stride + by_slip;
-            of_next = d * exp(before_label + p - new_emit[n]);
+            d_phi[n + 1] = of_slipped * share(phi[n + 1], slipped);
+            d_emit[n] = d * share(emit[n] + p, new_emit[n]) + by_stride + by_slip;
+            of_next = d * share(before_label + p, new_emit[n]);
         }
         of_log_p[0] += d_phi[0];
         d_phi[0] += of_next;
@@ -181,7 +195,7 @@ impl Operation for Ctc {
     fn shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
         let (labels, logits) = pair("ctc", inputs)?;
         match (labels.dims(), logits.dims()) {
-            ([rows, _], [batch, _, classes]) if rows == batch && *classes > 0 => {
+            ([rows, _], [batch, steps, classes]) if rows == batch && steps.min(classes) > &0 => {
                 Ok(Shape::from([*batch]))
             }
             _ => Err(format!(
@@ -258,8 +272,8 @@ impl Operation for Ctc {
                 (count, _, None) => adjoint[count] = -dy,
                 (count, phi, Some((place, emit))) => {
                     let both = log_add(phi, emit);
-                    adjoint[count] = -dy * exp(phi - both);
-                    adjoint[place] = -dy * exp(emit - both);
+                    adjoint[count] = -dy * share(phi, both);
+                    adjoint[place] = -dy * share(emit, both);
                 }
             }
             for step in (0..sizes.steps).rev() {
@@ -336,6 +350,36 @@ mod tests {
                 "{labels:?}: {got} {want}"
             );
         }
+    }
+
+    #[test]
+    fn a_class_that_cannot_be_leaves_the_others_alone() {
+        let logits = [0.0, 0.0, f32::NEG_INFINITY, 0.0].repeat(4);
+        let mut probe = Probe::new(&[&[2, 2, 4]], false, |scope, v| {
+            let labels = scope.constant(&[1.0, 2.0], [2, 1]);
+            losses::compute(
+                &CTC::new().reduction(Reduction::None),
+                &labels,
+                &v[0],
+                None,
+                None,
+            )
+        })
+        .expect("shapes that fit");
+        probe.set_inputs(&[logits]);
+        let costs = probe.forward();
+        // Label 1 over two steps of three classes: 11, 10 and 01, each 1/9.
+        assert!((costs[0] - 3f32.ln()).abs() < 1e-6, "{costs:?}");
+        assert!(costs[1] > 9e4 && costs[1].is_finite(), "{costs:?}");
+        let gradient = probe.backward(&[1.0, 1.0]).inputs.swap_remove(0);
+        // The probability less how many of the ways pass: 1/3 - 1/3 of the blank, 1/3 - 2/3 of the
+        // label, nothing of what cannot be, and 1/3 of the last class.
+        let want = [0.0, -1.0 / 3.0, 0.0, 1.0 / 3.0];
+        for got in gradient[..8].chunks(4) {
+            let near = got.iter().zip(want).all(|(g, w)| (g - w).abs() < 1e-6);
+            assert!(near, "{got:?}, not {want:?}");
+        }
+        assert!(gradient.iter().all(|d| d.is_finite()), "{gradient:?}");
     }
 
     #[test]

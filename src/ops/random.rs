@@ -176,49 +176,6 @@ mod tests {
         }
     }
 
-    /// The largest distance between the distribution of numbers and the one that they should have
-    /// (Kolmogorov and Smirnov), times the root of their count; above 1.95 once in a thousand.
-    fn distance(mut numbers: Vec<f32>, cumulative: impl Fn(f64) -> f64) -> f64 {
-        numbers.sort_by(f32::total_cmp);
-        let n = numbers.len() as f64;
-        let apart = numbers.iter().enumerate().map(|(i, x)| {
-            let wanted = cumulative(f64::from(*x));
-            (wanted - i as f64 / n)
-                .abs()
-                .max(((i + 1) as f64 / n - wanted).abs())
-        });
-        apart.fold(0.0, f64::max) * n.sqrt()
-    }
-
-    fn drawn(distribution: Distribution) -> Vec<f32> {
-        let op = Random {
-            distribution,
-            shape: Shape::from([100_000]),
-            seed: Some(5),
-            path: 9,
-        };
-        let mut out = vec![f32::NAN; 100_000];
-        let stream = || stream_hashed(5, Purpose::Dropout, op.path, 1);
-        op.draw(stream, &mut out);
-        out
-    }
-
-    #[test]
-    fn numbers_have_their_distribution() {
-        let normal = drawn(Distribution::Normal {
-            mean: 1.0,
-            stddev: 2.0,
-        });
-        let cumulative = |x: f64| 0.5 * libm::erfc(-(x - 1.0) / 2.0 / std::f64::consts::SQRT_2);
-        assert!(distance(normal, cumulative) < 1.95);
-        let uniform = drawn(Distribution::Uniform {
-            low: -1.0,
-            high: 3.0,
-        });
-        assert!(uniform.iter().all(|x| (-1.0..3.0).contains(x)));
-        assert!(distance(uniform, |x| (x + 1.0) / 4.0) < 1.95);
-    }
-
     #[test]
     fn a_mask_keeps_its_mean() {
         let stream = || stream_hashed(1, Purpose::Dropout, 2, 3);

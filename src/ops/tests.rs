@@ -352,6 +352,9 @@ fn shapes_that_do_not_fit_are_named() {
             |_, v| v[0].binary_crossentropy(&v[1], true),
             "equal",
         ),
+        (&[&[2, 3, 4], &[2]], |_, v| v[0].ctc(&v[1]), "longest"),
+        (&[&[2, 3, 4], &[1, 3]], |_, v| v[0].ctc(&v[1]), "(1, 3)"),
+        (&[&[2, 0, 4], &[2, 3]], |_, v| v[0].ctc(&v[1]), "(2, 0, 4)"),
         (
             &[&[2, 3]],
             |s, v| &v[0] + s.constant(&[1.0], [2]),

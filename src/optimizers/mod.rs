@@ -10,6 +10,9 @@
 //! | [`Lion`] | the sign of the momentum |
 //! | [`Ftrl`] | sparse weights for wide linear models |
 //! | [`Lamb`], [`Adafactor`] | Adam for very large batches; for little memory |
+//! | [`Muon`], [`ScheduleFreeAdamW`] | momentum made orthogonal; Adam without a falling rate |
+//! | [`LBFGS`] | the curvature of the whole data, for small data |
+//! | [`LossScaleOptimizer`] | another, without steps that are not finite |
 //!
 //! Each takes Keras's arguments as builder methods, and its numbers agree with Keras 3. The
 //! learning rate is a number or a [`Schedule`]. One of your own implements [`Optimizer`].
@@ -28,11 +31,16 @@ mod adamw;
 mod config;
 mod ftrl;
 mod lamb;
+mod lbfgs;
+mod line_search;
 mod lion;
+mod loss_scale;
 mod moments;
+mod muon;
 mod nadam;
 mod pass;
 mod rmsprop;
+mod schedule_free_adamw;
 pub mod schedules;
 mod settings;
 mod sgd;
@@ -52,17 +60,21 @@ pub use self::adamax::Adamax;
 pub use self::adamw::AdamW;
 pub use self::ftrl::Ftrl;
 pub use self::lamb::Lamb;
+pub use self::lbfgs::LBFGS;
 pub use self::lion::Lion;
+pub use self::loss_scale::LossScaleOptimizer;
+pub use self::muon::Muon;
 pub use self::nadam::Nadam;
 pub use self::pass::pass;
 pub use self::rmsprop::RMSprop;
+pub use self::schedule_free_adamw::ScheduleFreeAdamW;
 pub use self::schedules::{
     CosineDecay, CosineDecayRestarts, ExponentialDecay, InverseTimeDecay, PiecewiseConstantDecay,
     PolynomialDecay, Schedule,
 };
 pub use self::settings::Settings;
 pub use self::sgd::SGD;
-pub use self::state::{State, Step, Variable};
+pub use self::state::{Search, State, Step, Variable};
 pub use crate::kernels::aligned::Aligned;
 
 use self::config::Config;
@@ -124,6 +136,33 @@ pub trait Optimizer: Debug + Send + Sync + CloneOptimizer {
     fn initial(&self, _slot: usize) -> f32 {
         0.0
     }
+
+    /// Fills slots that begin with something of the weights, before the first step.
+    fn begin(&self, _parameters: &[f32], _slots: &mut [Aligned]) {}
+
+    /// Whether a step is made with these gradients; one that is not does not count. Default: always.
+    fn accepts(&self, _gradients: &[f32]) -> bool {
+        true
+    }
+
+    /// The weight decay of a variable; asked where [`decays_apart`](Optimizer::decays_apart).
+    fn weight_decay(&self, _variable: &Variable) -> Option<f32> {
+        self.settings().weight_decay
+    }
+
+    /// Whether variables have weight decays of their own. Default: all have the same.
+    fn decays_apart(&self) -> bool {
+        false
+    }
+
+    /// Whether it evaluates the loss more often than once in a step: [`search`](Optimizer::search)
+    /// is then called in place of [`update`](Optimizer::update).
+    fn searches(&self) -> bool {
+        false
+    }
+
+    /// One step of an optimizer that [searches](Optimizer::searches).
+    fn search(&self, _search: &mut Search) {}
 
     /// How Keras's files group the slots, in order: `[2, 1]` says that the first two alternate
     /// variable by variable, and that the third follows for all variables. All alternate by
@@ -200,6 +239,30 @@ impl Optimizer for Box<dyn Optimizer> {
         (**self).initial(slot)
     }
 
+    fn begin(&self, parameters: &[f32], slots: &mut [Aligned]) {
+        (**self).begin(parameters, slots);
+    }
+
+    fn accepts(&self, gradients: &[f32]) -> bool {
+        (**self).accepts(gradients)
+    }
+
+    fn weight_decay(&self, variable: &Variable) -> Option<f32> {
+        (**self).weight_decay(variable)
+    }
+
+    fn decays_apart(&self) -> bool {
+        (**self).decays_apart()
+    }
+
+    fn searches(&self) -> bool {
+        (**self).searches()
+    }
+
+    fn search(&self, search: &mut Search) {
+        (**self).search(search);
+    }
+
     fn slot_groups(&self) -> Vec<usize> {
         (**self).slot_groups()
     }
@@ -239,7 +302,18 @@ const TABLE: &[(&str, Reader)] = &[
     ("Ftrl", |config| Ok(Box::new(Ftrl::read(config)?))),
     ("Lamb", |config| Ok(Box::new(Lamb::read(config)?))),
     ("Adafactor", |config| Ok(Box::new(Adafactor::read(config)?))),
+    ("Muon", |config| Ok(Box::new(Muon::read(config)?))),
+    ("ScheduleFreeAdamW", |config| {
+        Ok(Box::new(ScheduleFreeAdamW::read(config)?))
+    }),
+    ("LossScaleOptimizer", |config| {
+        Ok(Box::new(LossScaleOptimizer::read(config)?))
+    }),
+    (OURS, |config| Ok(Box::new(LBFGS::read(config)?))),
 ];
+
+/// The one that Keras has not.
+const OURS: &str = "LBFGS";
 
 /// The optimizer of that name, in any case, with its defaults: Keras's `optimizers.get`.
 ///
@@ -297,7 +371,7 @@ pub fn from_keras(value: &Value) -> Result<Box<dyn Optimizer>> {
 /// ```
 pub fn to_keras(optimizer: &dyn Optimizer) -> Value {
     let class_name = optimizer.class_name();
-    let known = TABLE.iter().any(|(name, _)| *name == class_name);
+    let known = TABLE.iter().any(|(name, _)| *name == class_name) && class_name != OURS;
     settings::optimizer_value(known, class_name, optimizer.config())
 }
 
@@ -319,12 +393,16 @@ mod tests {
 
     #[test]
     fn every_name_gives_its_class_and_its_config_back() {
-        for (name, _) in TABLE {
+        // One wraps another, and has no defaults.
+        let alone = |(name, _): &&(&str, Reader)| *name != "LossScaleOptimizer";
+        for (name, _) in TABLE.iter().filter(alone) {
             let optimizer = get(&name.to_lowercase()).unwrap();
             assert_eq!(optimizer.class_name(), *name);
             optimizer.validate().unwrap();
             let keras = to_keras(&optimizer);
-            assert_eq!(keras["module"], "keras.optimizers");
+            if *name != OURS {
+                assert_eq!(keras["module"], "keras.optimizers");
+            }
             let again = from_keras(&keras).unwrap();
             assert_eq!(again.config(), optimizer.config());
             assert_eq!(optimizer.clone().config(), optimizer.config());
@@ -335,7 +413,8 @@ mod tests {
 
     #[test]
     fn the_first_step_of_each_goes_down_the_gradient() {
-        for (name, _) in TABLE {
+        let alone = |(name, _): &&(&str, Reader)| *name != "LossScaleOptimizer";
+        for (name, _) in TABLE.iter().filter(alone) {
             let optimizer = get(name).unwrap();
             let variables = [Variable::new("w", 0..20, &[4, 5])];
             let mut weights = [0.5; 20];

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::Optimizer;
+use super::{Optimizer, Settings};
 use crate::kernels::aligned::Aligned;
 use crate::kernels::{elementwise, reduce};
 
@@ -63,6 +63,34 @@ impl<'a> Step<'a> {
             learning_rate,
             variables,
         }
+    }
+}
+
+/// What an optimizer that [searches](super::Optimizer::searches) works on in one step.
+///
+/// At the end the parameters are those that it chose, and the gradients and the loss theirs.
+#[non_exhaustive]
+pub struct Search<'a> {
+    /// The number of the step, and its learning rate.
+    pub step: Step<'a>,
+    /// The parameters.
+    pub parameters: &'a mut [f32],
+    /// The gradients at the parameters.
+    pub gradients: &'a mut [f32],
+    /// The optimizer's slots.
+    pub slots: &'a mut [Aligned],
+    /// The loss at the parameters.
+    pub loss: f32,
+    /// The loss at other parameters, and its gradients, which are written.
+    pub evaluate: &'a mut dyn FnMut(&[f32], &mut [f32]) -> f32,
+}
+
+impl std::fmt::Debug for Search<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Search")
+            .field("step", &self.step)
+            .field("loss", &self.loss)
+            .finish_non_exhaustive()
     }
 }
 
@@ -149,6 +177,12 @@ impl State {
         parameters: &mut [f32],
         gradients: &mut [f32],
     ) {
+        if !optimizer.accepts(gradients) {
+            return;
+        }
+        if self.iterations == 0 {
+            optimizer.begin(parameters, &mut self.slots);
+        }
         let settings = optimizer.settings();
         // A schedule counts batches, an optimizer its updates.
         let learning_rate = settings.learning_rate.rate(self.iterations);
@@ -157,7 +191,9 @@ impl State {
 
         if self.accumulate(every, gradients) {
             clip(optimizer, variables, gradients);
-            if let Some(decay) = settings.weight_decay {
+            if optimizer.decays_apart() {
+                decay_apart(optimizer, variables, parameters, learning_rate);
+            } else if let Some(decay) = settings.weight_decay {
                 let shrink = decay * learning_rate;
                 decay_weights(optimizer, variables, parameters, shrink);
             }
@@ -165,6 +201,38 @@ impl State {
             optimizer.update(&step, parameters, gradients, &mut self.slots);
         }
 
+        self.follow(settings, updates, parameters);
+        self.iterations += 1;
+    }
+
+    /// One step of an optimizer that [searches](super::Optimizer::searches): `gradients` and `loss`
+    /// are those of the parameters, and `evaluate` gives the loss of others and writes its
+    /// gradients.
+    pub fn search(
+        &mut self,
+        optimizer: &dyn Optimizer,
+        variables: &[Variable],
+        parameters: &mut [f32],
+        gradients: &mut [f32],
+        loss: f32,
+        evaluate: &mut dyn FnMut(&[f32], &mut [f32]) -> f32,
+    ) {
+        let settings = optimizer.settings();
+        let learning_rate = settings.learning_rate.rate(self.iterations);
+        optimizer.search(&mut Search {
+            step: Step::new(self.iterations, learning_rate, variables),
+            parameters: &mut *parameters,
+            gradients,
+            slots: &mut self.slots,
+            loss,
+            evaluate,
+        });
+        self.follow(settings, self.iterations, parameters);
+        self.iterations += 1;
+    }
+
+    /// With `use_ema`, the average follows the weights, and overwrites them when it is time.
+    fn follow(&mut self, settings: &Settings, updates: u64, parameters: &mut [f32]) {
         if settings.use_ema
             && let Some(average) = &mut self.average
         {
@@ -182,7 +250,6 @@ impl State {
                 copy(average, parameters);
             }
         }
-        self.iterations += 1;
     }
 
     /// Adds to what was accumulated; whether it is time to update, with `gradients` the mean.
@@ -347,6 +414,24 @@ fn decay_weights(
         if !settings.spares(variable.path)
             && let Some(weights) = parameters.get_mut(variable.range.clone())
         {
+            elementwise::map_in_place(weights, |w| w - w * shrink);
+        }
+    }
+}
+
+/// `w -= w * decay * learning_rate` with the decay of each variable.
+fn decay_apart(
+    optimizer: &dyn Optimizer,
+    variables: &[Variable],
+    parameters: &mut [f32],
+    learning_rate: f32,
+) {
+    for variable in variables {
+        if let Some(decay) = optimizer.weight_decay(variable)
+            && !optimizer.settings().spares(variable.path)
+            && let Some(weights) = parameters.get_mut(variable.range.clone())
+        {
+            let shrink = decay * learning_rate;
             elementwise::map_in_place(weights, |w| w - w * shrink);
         }
     }

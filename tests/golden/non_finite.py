@@ -42,7 +42,10 @@ PAIRS = [
 BINARY = [(t, p) for t in (0.0, 1.0) for p in (NAN, INF, -INF, MAX, -MAX, 0.0, 1.0, -2.0, 200.0)]
 BINARY += [(NAN, 0.5), (INF, 0.5)]
 REGRESSION = """MeanSquaredError MeanAbsoluteError MeanAbsolutePercentageError
-MeanSquaredLogarithmicError Huber LogCosh""".split()
+MeanSquaredLogarithmicError Huber LogCosh KLDivergence Poisson Hinge SquaredHinge""".split()
+# Pairs whose targets are all 0 or 1, which hinge losses take as -1 and 1.
+SIDES = [(t, p) for t in (0.0, 1.0) for p in (NAN, INF, -INF, MAX, -MAX, 0.5)]
+OF_ROWS = """CategoricalHinge CosineSimilarity""".split()
 
 
 def tensor(array, dtype="float32"):
@@ -75,10 +78,33 @@ def losses():
         yield loss(name, column(PAIRS, 0), column(PAIRS, 1))
     one_hot = [[0, 0, 1, 0]] * len(ROWS)
     spread = [[0.1, 0.2, 0.3, 0.4]] * len(ROWS)
+    for name in ("Hinge", "SquaredHinge"):
+        yield loss(name, column(SIDES, 0), column(SIDES, 1))
+    for target in (one_hot, spread):
+        for name in OF_ROWS:
+            yield loss(name, target, ROWS)
+        for name in ("Dice", "Tversky"):
+            yield loss(name, target, ROWS, axis=-1)
+    for place in range(4):
+        ids = [place] * len(ROWS)
+        yield loss("CategoricalGeneralizedCrossEntropy", ids, ROWS)
+    # A row beside two that are finite, as another vector and as another step.
+    for row in ROWS:
+        yield loss("Circle", [0, 1, 0], [row, [0.6, 0.0, 0.8, 0.0], [0.0, 1.0, 0.0, 0.0]])
+        yield loss("CTC", [[1, 3]], [[row, [0.5, 1.0, 0.0, 0.2], [0.0, 0.3, 0.1, 1.0]]])
     for logits in (False, True):
         yield loss("BinaryCrossentropy", column(BINARY, 0), column(BINARY, 1), from_logits=logits)
+        for balanced in (False, True):
+            yield loss(
+                "BinaryFocalCrossentropy",
+                column(BINARY, 0),
+                column(BINARY, 1),
+                from_logits=logits,
+                apply_class_balancing=balanced,
+            )
         for target in (one_hot, spread):
             yield loss("CategoricalCrossentropy", target, ROWS, from_logits=logits)
+            yield loss("CategoricalFocalCrossentropy", target, ROWS, from_logits=logits)
         for place in range(4):
             ids = [place] * len(ROWS)
             yield loss("SparseCategoricalCrossentropy", ids, ROWS, from_logits=logits)

@@ -217,6 +217,9 @@ fn unlike(path: &str, got: &Json, want: &Json) -> Option<String> {
 
 #[test]
 fn no_update_and_no_logged_result_allocates() {
+    let before = COUNT.get();
+    drop(vec![1.0]);
+    assert_eq!(COUNT.get() - before, 1);
     each(|case, data| {
         let mut metric = metric(case, &data[0])?;
         for data in data {
@@ -377,7 +380,7 @@ fn metrics_of_class_ids_refuse_one_hot_targets() {
 fn a_model_logs_metrics_of_one_result_only() {
     let compile = |metric: Box<dyn Metric>, units: usize| {
         let mut model = Sequential::new().add(Dense::new(units).input_dim(3).activation(Sigmoid));
-        model.compile(Compile::new(Sgd::new(), BinaryCrossentropy::new()).metric(metric))
+        model.compile(Compile::new(SGD::new(), BinaryCrossentropy::new()).metric(metric))
     };
     let refused = |metric: Box<dyn Metric>, units, part: &str| {
         let message = compile(metric, units).unwrap_err().to_string();

@@ -183,3 +183,42 @@ impl Metric for ExpectedCalibrationError {
         &mut self.sums
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(y_true: &[f32], shape: &[usize], weights: Option<&[f32]>) -> f32 {
+        let mut metric = ExpectedCalibrationError::new().bins(5);
+        metric.check(shape, &[4, 3]).expect("fits");
+        metric
+            .update(&Batch {
+                y_true,
+                y_true_shape: shape,
+                y_pred: &[0.7, 0.2, 0.1, 0.6, 0.3, 0.1, 0.1, 0.1, 0.8, 0.4, 0.35, 0.25],
+                y_pred_shape: &[4, 3],
+                sample_weight: weights,
+            })
+            .expect("fits");
+        metric.result()
+    }
+
+    #[test]
+    fn class_ids_and_one_hot_targets_give_the_same() {
+        let one_hot = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 1.0];
+        // From 0.6 to 0.8 two are right with 0.7 and 0.8; 0.6 and 0.4 are wrong, each alone:
+        // (|2 - 1.5| + 0.6 + 0.4) / 4
+        for (y_true, shape) in [(&[0.0, 1.0, 2.0, 2.0][..], &[4][..]), (&one_hot, &[4, 3])] {
+            assert!((error(y_true, shape, None) - 0.375).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn weights_count_as_so_many_rows() {
+        let weights = [2.0, 1.0, 1.0, 0.0];
+        // (|3 - 2.2| + 0.6) / 4
+        let got = error(&[0.0, 1.0, 2.0, 2.0], &[4], Some(&weights));
+        assert!((got - 0.35).abs() < 1e-6);
+        assert_eq!(error(&[0.0, 1.0, 2.0, 2.0], &[4], Some(&[0.0; 4])), 0.0);
+    }
+}

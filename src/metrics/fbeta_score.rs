@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::thresholded::add;
 use super::weights::Weights;
-use super::{Batch, Metric, parse};
+use super::{Batch, Metric, largest, parse};
 use crate::error::{Error, Result};
 
 /// How the scores of the classes become one, for [`FBetaScore`].
@@ -73,26 +73,35 @@ impl Config {
             *sums = vec![0.0; 3 * classes];
         }
         let weights = Weights::over(batch, batch.y_pred.len())?;
-        let (tp, rest) = sums.split_at_mut(classes);
-        let (fp, fn_) = rest.split_at_mut(classes);
-        let rows = batch.y_true.chunks_exact(classes.max(1));
-        let rows = rows.zip(batch.y_pred.chunks_exact(classes.max(1)));
-        for (row, (t, p)) in rows.enumerate() {
+        match weights.are_none() {
+            true => self.count(sums, batch, |_| 1.0),
+            false => self.count(sums, batch, |place| f64::from(weights.at(place))),
+        }
+        Ok(())
+    }
+
+    /// Adds to the sums of each class.
+    #[inline(always)]
+    fn count(&self, sums: &mut Sums, batch: &Batch, weight: impl Fn(usize) -> f64) {
+        let classes = batch.classes().max(1);
+        let of_a_kind = sums.len() / 3;
+        let (tp, rest) = sums.split_at_mut(of_a_kind);
+        let (fp, fn_) = rest.split_at_mut(of_a_kind);
+        let rows = batch.y_true.chunks_exact(classes);
+        for (row, (t, p)) in rows.zip(batch.y_pred.chunks_exact(classes)).enumerate() {
+            // Above the threshold, or the largest where it is not 0; `least` is both.
             let least = self.threshold.unwrap_or_else(|| largest(p));
-            let chosen = |p: f32| match self.threshold {
-                Some(_) => p > least,
-                None => (p >= least) & (p.abs() > 1e-9),
-            };
+            let by_largest = self.threshold.is_none();
             let sums = tp.iter_mut().zip(fp.iter_mut()).zip(fn_.iter_mut());
             for (class, (((tp, fp), fn_), (t, p))) in sums.zip(t.iter().zip(p)).enumerate() {
-                let chosen = f64::from(u8::from(chosen(*p)));
-                let (t, weight) = (f64::from(*t), f64::from(weights.at(row * classes + class)));
+                let chosen = (*p > least) | ((*p == least) & by_largest & (p.abs() > 1e-9));
+                let chosen = f64::from(u8::from(chosen));
+                let (t, weight) = (f64::from(*t), weight(row * classes + class));
                 *tp += chosen * t * weight;
                 *fp += chosen * (1.0 - t) * weight;
                 *fn_ += (1.0 - chosen) * t * weight;
             }
         }
-        Ok(())
     }
 
     /// The score of true positives, false positives and false negatives.
@@ -145,12 +154,6 @@ impl Config {
 fn of(sums: &Sums, class: usize) -> [f64; 3] {
     let classes = sums.len() / 3;
     [0, 1, 2].map(|kind| sums.get(kind * classes + class).copied().unwrap_or(0.0))
-}
-
-/// The largest of a row, compared eight at a time.
-fn largest(row: &[f32]) -> f32 {
-    let larger = |a: f32, b: f32| if b > a { b } else { a };
-    row.iter().copied().fold(f32::NEG_INFINITY, larger)
 }
 
 /// A score, its type and its docs.

@@ -549,28 +549,45 @@ fn text(shape: &[usize]) -> String {
 }
 
 /// The place of the largest value; of equal ones the first, as in NumPy, where NaN is the largest.
+#[inline(always)]
 pub(crate) fn argmax(values: &[f32]) -> usize {
-    let mut place = 0;
-    let mut best = f32::NEG_INFINITY;
-    for (i, value) in values.iter().enumerate() {
-        if *value > best || (value.is_nan() && !best.is_nan()) {
-            place = i;
-            best = *value;
+    let largest = largest(values);
+    let (mut place, mut nan) = (0, false);
+    // From behind, without a branch that could be guessed wrongly.
+    for (i, value) in values.iter().enumerate().rev() {
+        place = if *value == largest { i } else { place };
+        nan |= value.is_nan();
+    }
+    match nan {
+        true => values.iter().position(|value| value.is_nan()).unwrap_or(0),
+        false => place,
+    }
+}
+
+/// The largest value, NaN left out; some at a time, so that none waits for the one before.
+#[inline(always)]
+pub(crate) fn largest(values: &[f32]) -> f32 {
+    let larger = |a: f32, b: f32| if b > a { b } else { a };
+    let mut all = [f32::NEG_INFINITY; 4];
+    let (fours, rest) = values.as_chunks::<4>();
+    for four in fours {
+        for (all, value) in all.iter_mut().zip(four) {
+            *all = larger(*all, *value);
         }
     }
-    place
+    all.iter()
+        .chain(rest)
+        .copied()
+        .fold(f32::NEG_INFINITY, larger)
 }
 
 /// Whether class `target` is among the `k` largest predictions; all that tie with the k-th are.
 /// NaN counts as larger than everything, and a target that is no class is never among them.
+#[inline(always)]
 pub(crate) fn in_top_k(target: usize, predictions: &[f32], k: usize) -> bool {
     predictions.get(target).is_some_and(|own| {
-        !own.is_nan()
-            && predictions
-                .iter()
-                .filter(|p| **p > *own || p.is_nan())
-                .count()
-                < k
+        let ahead = |p: &f32| u32::from((*p > *own) | p.is_nan());
+        !own.is_nan() && (predictions.iter().map(ahead).sum::<u32>() as usize) < k
     })
 }
 
@@ -584,6 +601,9 @@ mod tests {
         assert_eq!(argmax(&[0.0, 0.0]), 0);
         assert_eq!(argmax(&[f32::NEG_INFINITY, f32::NEG_INFINITY]), 0);
         assert_eq!(argmax(&[1.0, f32::NAN, 2.0, f32::NAN]), 1);
+        assert_eq!(argmax(&[3.0, 1.0, 2.0, 0.0, 5.0, 4.0, 5.0]), 4);
+        assert_eq!(argmax(&[3.0, 1.0, 2.0, 0.0, 5.0, 4.0, 5.0, 2.0, 6.0]), 8);
+        assert_eq!(argmax(&[]), 0);
     }
 
     #[test]

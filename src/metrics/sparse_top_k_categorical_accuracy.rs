@@ -99,15 +99,14 @@ impl Metric for SparseTopKCategoricalAccuracy {
         check_ids(&self.name, batch.y_true_shape, batch.y_pred_shape)?;
         let k = self.k;
         let classes = batch.classes().max(1);
-        self.mean.add(batch, batch.y_pred.len() / classes, |i| {
-            let group = i * classes..(i + 1) * classes;
-            let y_true = batch.y_true.get(i).copied().unwrap_or(f32::NAN);
-            let y_pred = batch.y_pred.get(group).unwrap_or(&[]);
-            // Negative ids and NaN would turn into class 0.
-            f32::from(u8::from(
-                y_true >= 0.0 && in_top_k(y_true as usize, y_pred, k),
-            ))
-        })
+        self.mean
+            .add_hits(batch, batch.y_pred.len() / classes, |i| {
+                let group = i * classes..(i + 1) * classes;
+                let y_true = batch.y_true.get(i).copied().unwrap_or(f32::NAN);
+                let y_pred = batch.y_pred.get(group).unwrap_or(&[]);
+                // Negative ids and NaN would turn into class 0.
+                y_true >= 0.0 && in_top_k(y_true as usize, y_pred, k)
+            })
     }
 }
 

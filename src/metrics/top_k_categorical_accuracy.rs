@@ -98,12 +98,13 @@ impl Metric for TopKCategoricalAccuracy {
         check_one_hot(&self.name, batch.y_true_shape, batch.y_pred_shape)?;
         let k = self.k;
         let classes = batch.classes().max(1);
-        self.mean.add(batch, batch.y_pred.len() / classes, |i| {
-            let group = i * classes..(i + 1) * classes;
-            let y_true = batch.y_true.get(group.clone()).unwrap_or(&[]);
-            let y_pred = batch.y_pred.get(group).unwrap_or(&[]);
-            f32::from(u8::from(in_top_k(argmax(y_true), y_pred, k)))
-        })
+        self.mean
+            .add_hits(batch, batch.y_pred.len() / classes, |i| {
+                let group = i * classes..(i + 1) * classes;
+                let y_true = batch.y_true.get(group.clone()).unwrap_or(&[]);
+                let y_pred = batch.y_pred.get(group).unwrap_or(&[]);
+                in_top_k(argmax(y_true), y_pred, k)
+            })
     }
 }
 

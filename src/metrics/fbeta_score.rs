@@ -7,6 +7,7 @@ use super::thresholded::add;
 use super::weights::Weights;
 use super::{Batch, Metric, largest, parse};
 use crate::error::{Error, Result};
+use crate::kernels::simd::dispatch;
 
 /// How the scores of the classes become one, for [`FBetaScore`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,7 +75,10 @@ impl Config {
         }
         let weights = Weights::over(batch, batch.y_pred.len())?;
         match weights.are_none() {
-            true => self.count(sums, batch, |_| 1.0),
+            true => dispatch(
+                #[inline(always)]
+                || self.count(sums, batch, |_| 1.0),
+            ),
             false => self.count(sums, batch, |place| f64::from(weights.at(place))),
         }
         Ok(())
@@ -89,12 +93,15 @@ impl Config {
         let (fp, fn_) = rest.split_at_mut(of_a_kind);
         let rows = batch.y_true.chunks_exact(classes);
         for (row, (t, p)) in rows.zip(batch.y_pred.chunks_exact(classes)).enumerate() {
-            // Above the threshold, or the largest where it is not 0; `least` is both.
-            let least = self.threshold.unwrap_or_else(|| largest(p));
-            let by_largest = self.threshold.is_none();
+            // The largest of a row counts as true where it is not 0; NaN is left out, since it would
+            // take as long again to look for it.
+            let (least, above) = match self.threshold {
+                Some(threshold) => (threshold.next_up(), -1.0),
+                None => (largest(p, |a, b| if b > a { b } else { a }), 1e-9),
+            };
             let sums = tp.iter_mut().zip(fp.iter_mut()).zip(fn_.iter_mut());
             for (class, (((tp, fp), fn_), (t, p))) in sums.zip(t.iter().zip(p)).enumerate() {
-                let chosen = (*p > least) | ((*p == least) & by_largest & (p.abs() > 1e-9));
+                let chosen = (*p >= least) & (p.abs() > above);
                 let chosen = f64::from(u8::from(chosen));
                 let (t, weight) = (f64::from(*t), weight(row * classes + class));
                 *tp += chosen * t * weight;

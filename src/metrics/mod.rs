@@ -21,6 +21,7 @@ mod confusion_matrix;
 mod correlation;
 mod expected_calibration_error;
 mod fbeta_score;
+mod hits;
 mod iou;
 mod mean;
 mod mean_loss;
@@ -551,23 +552,32 @@ fn text(shape: &[usize]) -> String {
 /// The place of the largest value; of equal ones the first, as in NumPy, where NaN is the largest.
 #[inline(always)]
 pub(crate) fn argmax(values: &[f32]) -> usize {
-    let largest = largest(values);
-    let (mut place, mut nan) = (0, false);
-    // From behind, without a branch that could be guessed wrongly.
-    for (i, value) in values.iter().enumerate().rev() {
-        place = if *value == largest { i } else { place };
-        nan |= value.is_nan();
-    }
-    match nan {
-        true => values.iter().position(|value| value.is_nan()).unwrap_or(0),
-        false => place,
-    }
+    let places = 0..u32::try_from(values.len()).unwrap_or(u32::MAX);
+    at_largest(values, places.rev()).unwrap_or(0) as usize
 }
 
-/// The largest value, NaN left out; some at a time, so that none waits for the one before.
+/// What stands where the largest value is, of others that are given from the last to the first.
+///
+/// From behind the first of equals comes last, and no branch could be guessed wrongly.
 #[inline(always)]
-pub(crate) fn largest(values: &[f32]) -> f32 {
-    let larger = |a: f32, b: f32| if b > a { b } else { a };
+pub(crate) fn at_largest<T: Copy + Default>(
+    values: &[f32],
+    others: impl Iterator<Item = T>,
+) -> Option<T> {
+    let larger = |a: f32, b: f32| if (b > a) | b.is_nan() { b } else { a };
+    let largest = largest(values, larger);
+    let mut found = T::default();
+    for (value, other) in values.iter().rev().zip(others) {
+        let here = (*value == largest) | value.is_nan();
+        found = if here { other } else { found };
+    }
+    (!values.is_empty()).then_some(found)
+}
+
+/// The largest value, by what says which of two is larger; some at a time, so that none waits for
+/// the one before.
+#[inline(always)]
+pub(crate) fn largest(values: &[f32], larger: impl Fn(f32, f32) -> f32) -> f32 {
     let mut all = [f32::NEG_INFINITY; 4];
     let (fours, rest) = values.as_chunks::<4>();
     for four in fours {
@@ -575,20 +585,17 @@ pub(crate) fn largest(values: &[f32]) -> f32 {
             *all = larger(*all, *value);
         }
     }
-    all.iter()
-        .chain(rest)
-        .copied()
-        .fold(f32::NEG_INFINITY, larger)
+    let all = all.iter().chain(rest).copied();
+    all.fold(f32::NEG_INFINITY, larger)
 }
 
-/// Whether class `target` is among the `k` largest predictions; all that tie with the k-th are.
-/// NaN counts as larger than everything, and a target that is no class is never among them.
+/// Whether a prediction is among the `k` largest; all that tie with the k-th are. NaN counts as
+/// larger than everything, and is never among them.
 #[inline(always)]
-pub(crate) fn in_top_k(target: usize, predictions: &[f32], k: usize) -> bool {
-    predictions.get(target).is_some_and(|own| {
-        let ahead = |p: &f32| u32::from((*p > *own) | p.is_nan());
-        !own.is_nan() && (predictions.iter().map(ahead).sum::<u32>() as usize) < k
-    })
+pub(crate) fn in_top_k(own: f32, predictions: &[f32], k: usize) -> bool {
+    let ahead = |p: &f32| u32::from((*p > own) | p.is_nan());
+    let ahead: u32 = predictions.iter().map(ahead).sum();
+    !own.is_nan() & ((ahead as usize) < k)
 }
 
 #[cfg(test)]
@@ -609,11 +616,11 @@ mod tests {
     #[test]
     fn ties_at_the_kth_place_are_all_within() {
         // Keras: targets 0, 1, 2 of these rows with k = 2 are out, in, in.
-        assert!(!in_top_k(0, &[0.1, 0.4, 0.4], 2));
-        assert!(in_top_k(1, &[0.3, 0.3, 0.3], 2));
-        assert!(in_top_k(2, &[0.5, 0.4, 0.4], 2));
-        assert!(!in_top_k(3, &[0.5, 0.4, 0.4], 2));
-        assert!(!in_top_k(0, &[f32::NAN, 0.4], 2));
+        assert!(!in_top_k(0.1, &[0.1, 0.4, 0.4], 2));
+        assert!(in_top_k(0.3, &[0.3, 0.3, 0.3], 2));
+        assert!(in_top_k(0.4, &[0.5, 0.4, 0.4], 2));
+        assert!(!in_top_k(f32::NAN, &[f32::NAN, 0.4], 2));
+        assert!(!in_top_k(0.4, &[f32::NAN, 0.4], 1));
     }
 
     #[test]

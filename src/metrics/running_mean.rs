@@ -1,11 +1,9 @@
 //! [`RunningMean`], the sums behind every metric that is a mean.
 
-use std::ops::Range;
-
 use super::Batch;
+use super::hits::{self, Hit};
 use super::weights::Weights;
 use crate::error::Result;
-use crate::kernels::parallel::{PIECE, join};
 
 /// A weighted mean over all batches so far: `total / count`, 0 when nothing was counted.
 ///
@@ -90,25 +88,30 @@ impl RunningMean {
         })
     }
 
-    /// Takes in how often each of `groups` predictions hits its target. Without weights these are
-    /// whole numbers, so that large batches may be counted in parts by several threads.
+    /// Takes in whether each row of classes hits its target, one-hot or a class id.
     ///
     /// # Errors
     ///
     /// As [`add`](RunningMean::add).
-    pub(super) fn add_hits(
+    #[inline(always)]
+    pub(super) fn add_hits<const ONE_HOT: bool>(
         &mut self,
         batch: &Batch,
-        groups: usize,
-        hits: impl Fn(usize) -> bool + Sync,
+        hit: impl Hit,
     ) -> Result<()> {
-        if batch.sample_weight.is_some() {
-            return self.add(batch, groups, |i| f32::from(u8::from(hits(i))));
+        let classes = batch.classes().max(1);
+        let groups = batch.y_pred.len() / classes;
+        if batch.sample_weight.is_none() {
+            let total = hits::count::<ONE_HOT>(batch.y_true, batch.y_pred, classes, hit);
+            self.add_total(total as f64, groups, batch.rows());
+            return Ok(());
         }
-        let together = (PIECE / batch.classes().max(1)).max(1);
-        let total = count(0..groups, together, &hits);
-        self.add_total(total as f64, groups, batch.rows());
-        Ok(())
+        let width = if ONE_HOT { classes } else { 1 };
+        self.add(batch, groups, |i| {
+            let t = batch.y_true.get(i * width..(i + 1) * width);
+            let p = batch.y_pred.get(i * classes..(i + 1) * classes);
+            f32::from(u8::from(hit(t.unwrap_or(&[]), p.unwrap_or(&[]))))
+        })
     }
 
     /// Takes in unweighted rows whose `values` values add up to `total`.
@@ -151,19 +154,6 @@ impl RunningMean {
     }
 }
 
-/// How many of a range are hits, counted in halves where it is large.
-fn count(range: Range<usize>, together: usize, hits: &(impl Fn(usize) -> bool + Sync)) -> usize {
-    if range.len() <= together {
-        return range.map(|i| usize::from(hits(i))).sum();
-    }
-    let half = range.start + range.len() / 2;
-    let (first, second) = join(
-        || count(range.start..half, together, hits),
-        || count(half..range.end, together, hits),
-    );
-    first + second
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,19 +191,6 @@ mod tests {
         let mut mean = RunningMean::new();
         assert!(mean.add(&batch(Some(&[1.0])), 6, |_| 1.0).is_err());
         assert_eq!(mean.result(), 0.0);
-    }
-
-    #[test]
-    fn hits_of_large_batches_are_counted_once_each() {
-        for rows in [0, 1, 5, 3 * PIECE + 7] {
-            let mut mean = RunningMean::new();
-            let batch = Batch {
-                y_pred_shape: &[rows],
-                ..batch(None)
-            };
-            mean.add_hits(&batch, rows, |i| i % 3 == 0).expect("fits");
-            assert_eq!(mean.state(), [rows.div_ceil(3) as f64, rows as f64]);
-        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Batch;
 use super::weights::Weights;
 use crate::error::{Error, Result};
+use crate::kernels::simd::dispatch;
 
 /// The setting `thresholds` as Keras writes it: one, or a list of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -205,7 +206,10 @@ impl Thresholded {
         }
         let weights = Weights::over(batch, batch.y_pred.len())?;
         match *look == Look::default() && weights.are_none() {
-            true => self.count(batch),
+            true => dispatch(
+                #[inline(always)]
+                || self.count(batch),
+            ),
             false => self.weigh(batch, look, weights),
         }
         Ok(())
@@ -213,6 +217,7 @@ impl Thresholded {
 
     /// Takes in a batch of the usual kind, without a look at any setting for each prediction: some
     /// predictions at a time, first where each belongs, which vectorises, then the counts.
+    #[inline(always)]
     fn count(&mut self, batch: &Batch) {
         const TOGETHER: usize = 256;
         let buckets = self.thresholds.len() + 1;

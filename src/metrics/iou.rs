@@ -348,7 +348,7 @@ iou! {
     /// ```
     /// use horn::metrics::{BinaryIoU, Metric};
     ///
-    /// assert_eq!(BinaryIoU::new().threshold(0.3).name(), "binary_io_u");
+    /// assert_eq!(Metric::name(&BinaryIoU::new().threshold(0.3)), "binary_io_u");
     /// ```
     BinaryIoU, "binary_io_u",
     |config| Config {
@@ -396,7 +396,7 @@ iou! {
     /// ```
     /// use horn::metrics::{MeanIoU, Metric};
     ///
-    /// assert_eq!(MeanIoU::new(3).name(), "mean_io_u");
+    /// assert_eq!(Metric::name(&MeanIoU::new(3)), "mean_io_u");
     /// ```
     MeanIoU, "mean_io_u", |config| of_all(ids(config)),
     {
@@ -427,7 +427,7 @@ iou! {
     /// ```
     /// use horn::metrics::{Metric, OneHotIoU};
     ///
-    /// assert_eq!(OneHotIoU::new(3, [1, 2]).name(), "one_hot_io_u");
+    /// assert_eq!(Metric::name(&OneHotIoU::new(3, [1, 2])), "one_hot_io_u");
     /// ```
     OneHotIoU, "one_hot_io_u", |config| one_hot(config),
     {
@@ -454,7 +454,7 @@ iou! {
     /// ```
     /// use horn::metrics::{Metric, OneHotMeanIoU};
     ///
-    /// assert_eq!(OneHotMeanIoU::new(3).name(), "one_hot_mean_io_u");
+    /// assert_eq!(Metric::name(&OneHotMeanIoU::new(3)), "one_hot_mean_io_u");
     /// ```
     OneHotMeanIoU, "one_hot_mean_io_u", |config| of_all(one_hot(config)),
     {

@@ -139,11 +139,11 @@ macro_rules! at {
 
             fn result(&self) -> f32 {
                 let (held, best): (fn(&Counts) -> f64, fn(&Counts) -> f64) = ($held, $best);
-                let all = self.counts.all(0);
+                let all = self.counts.descending(0);
                 let wanted = f64::from(self.settings.value.unwrap_or(f32::NAN));
                 // Rounded as Keras compares them.
-                let reached = all.iter().filter(|c| f64::from(held(c) as f32) >= wanted);
-                reached.map(best).fold(0.0, f64::max) as f32
+                let reached = all.filter(|c| f64::from(held(c) as f32) >= wanted);
+                reached.map(|c| best(&c)).fold(0.0, f64::max) as f32
             }
 
             fn state(&self) -> &[f64] {

@@ -86,8 +86,38 @@ struct Config {
     thresholds: Option<Thresholds>,
     multi_label: bool,
     num_labels: Option<usize>,
-    label_weights: Option<Vec<f32>>,
+    label_weights: Option<LabelWeights>,
     from_logits: bool,
+}
+
+/// The setting `label_weights`: a list, or an array as Keras writes it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+enum LabelWeights {
+    List(Vec<f32>),
+    Array { config: Array },
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Array {
+    value: Vec<f32>,
+}
+
+impl LabelWeights {
+    fn values(&self) -> &[f32] {
+        match self {
+            LabelWeights::List(values) => values,
+            LabelWeights::Array { config } => &config.value,
+        }
+    }
+
+    /// As Keras writes an array.
+    fn to_keras(&self) -> Value {
+        json!({
+            "class_name": "__tensor__",
+            "config": { "value": self.values(), "dtype": "float32" },
+        })
+    }
 }
 
 impl Default for Config {
@@ -107,7 +137,11 @@ impl Default for Config {
 }
 
 impl From<Config> for AUC {
-    fn from(settings: Config) -> Self {
+    fn from(mut settings: Config) -> Self {
+        // As Keras keeps and writes them.
+        if let Some(Thresholds::Several(all)) = &mut settings.thresholds {
+            all.sort_by(f32::total_cmp);
+        }
         let between = settings.thresholds.as_ref().map(Thresholds::values);
         // Where there are too many for memory, `check` says so.
         let mut counts = Thresholded::for_area(settings.num_thresholds.min(MOST), between);
@@ -119,9 +153,9 @@ impl From<Config> for AUC {
                 by_label: settings.multi_label,
                 from_logits: settings.from_logits,
                 // Of several labels the areas are weighed, not the counts.
-                label_weights: match settings.multi_label {
-                    true => Vec::new(),
-                    false => settings.label_weights.clone().unwrap_or_default(),
+                label_weights: match &settings.label_weights {
+                    Some(weights) if !settings.multi_label => weights.values().to_vec(),
+                    _ => Vec::new(),
                 },
                 ..Look::default()
             },
@@ -185,7 +219,7 @@ impl AUC {
     /// A weight for each column: of its area with `multi_label`, else of its predictions.
     pub fn label_weights(self, weights: impl Into<Vec<f32>>) -> Self {
         let weights = weights.into();
-        self.with(|settings| settings.label_weights = Some(weights))
+        self.with(|settings| settings.label_weights = Some(LabelWeights::List(weights)))
     }
 
     /// Whether the predictions are logits, which then go through a sigmoid. Default: false.
@@ -211,17 +245,14 @@ impl AUC {
 
     /// The area of one label.
     fn area(&self, label: usize) -> f64 {
-        let all = self.counts.all(label);
+        let pairs = self.counts.descending(label);
+        let pairs = pairs.clone().skip(1).zip(pairs);
         use SummationMethod::*;
         if (self.settings.curve, self.settings.summation_method) == (Curve::PR, Interpolation) {
-            return all
-                .windows(2)
-                .map(|pair| by_counts(&pair[0], &pair[1]))
-                .sum();
+            return pairs.map(|(low, high)| by_counts(&low, &high)).sum();
         }
-        let points: Vec<(f64, f64)> = all.iter().map(|c| self.point(c)).collect();
-        let between = |pair: &[(f64, f64)]| {
-            let ((x, y), (next_x, next_y)) = (pair[0], pair[1]);
+        let between = |(low, high)| {
+            let ((x, y), (next_x, next_y)) = (self.point(&low), self.point(&high));
             let height = match self.settings.summation_method {
                 Interpolation => (y + next_y) / 2.0,
                 Majoring => y.max(next_y),
@@ -229,7 +260,7 @@ impl AUC {
             };
             (x - next_x) * height
         };
-        points.windows(2).map(between).sum()
+        pairs.map(between).sum()
     }
 
     /// A point of the curve.
@@ -283,7 +314,7 @@ impl Metric for AUC {
             "summation_method": settings.summation_method,
             "multi_label": settings.multi_label,
             "num_labels": settings.num_labels,
-            "label_weights": settings.label_weights,
+            "label_weights": settings.label_weights.as_ref().map(LabelWeights::to_keras),
             "from_logits": settings.from_logits,
         });
         if let (Some(thresholds), Some(config)) = (&settings.thresholds, config.as_object_mut()) {
@@ -337,7 +368,12 @@ impl Metric for AUC {
             }
             _ => {}
         }
-        match &self.settings.label_weights {
+        match self
+            .settings
+            .label_weights
+            .as_ref()
+            .map(LabelWeights::values)
+        {
             Some(weights) if weights.len() != labels => bad(
                 "label_weights",
                 format!("one for each of {labels} columns"),
@@ -361,14 +397,14 @@ impl Metric for AUC {
     }
 
     fn result(&self) -> f32 {
-        let areas: Vec<f64> = (0..self.labels()).map(|label| self.area(label)).collect();
+        let areas = (0..self.labels()).map(|label| self.area(label));
         let area = match &self.settings.label_weights {
             Some(weights) if self.settings.multi_label => {
-                let weights = || weights.iter().map(|w| f64::from(*w));
-                let total: f64 = areas.iter().zip(weights()).map(|(a, w)| a * w).sum();
+                let weights = || weights.values().iter().map(|w| f64::from(*w));
+                let total: f64 = areas.zip(weights()).map(|(a, w)| a * w).sum();
                 ratio(total, weights().sum())
             }
-            _ => ratio(areas.iter().sum(), areas.len() as f64),
+            _ => ratio(areas.sum(), self.labels() as f64),
         };
         area as f32
     }

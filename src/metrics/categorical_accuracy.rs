@@ -81,13 +81,11 @@ impl Metric for CategoricalAccuracy {
 
     fn update(&mut self, batch: &Batch) -> Result<()> {
         check_one_hot(&self.name, batch.y_true_shape, batch.y_pred_shape)?;
-        let classes = batch.classes().max(1);
-        self.mean.add(batch, batch.y_pred.len() / classes, |i| {
-            let group = i * classes..(i + 1) * classes;
-            let y_true = batch.y_true.get(group.clone()).unwrap_or(&[]);
-            let y_pred = batch.y_pred.get(group).unwrap_or(&[]);
-            f32::from(u8::from(argmax(y_true) == argmax(y_pred)))
-        })
+        self.mean.add_hits::<true>(
+            batch,
+            #[inline(always)]
+            |y_true, y_pred| argmax(y_true) == argmax(y_pred),
+        )
     }
 }
 

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::confusion_matrix::ConfusionMatrix;
-use super::thresholded::{Weights, ratio};
+use super::thresholded::ratio;
+use super::weights::Weights;
 use super::{Batch, Metric, argmax, check_ids, parse};
 use crate::error::{Error, Result};
 
@@ -78,8 +79,7 @@ impl Config {
         }
         let width = batch.classes().max(1);
         let one_hot = one_hot(batch.y_true_shape, batch.y_pred_shape);
-        let weights = Weights::of(batch)?;
-        let per_row = (batch.y_pred.len() / width / batch.rows().max(1)).max(1);
+        let weights = Weights::over(batch, batch.y_pred.len() / width)?;
         for (i, p) in batch.y_pred.chunks_exact(width).enumerate() {
             let predicted = match p {
                 [p] => usize::from(*p > self.threshold()),
@@ -89,7 +89,7 @@ impl Config {
                 true => argmax(batch.y_true.get(i * width..(i + 1) * width).unwrap_or(&[])) as i64,
                 false => batch.y_true.get(i).map_or(-1, |t| *t as i64),
             };
-            let weight = f64::from(weights.at(i / per_row, i * width));
+            let weight = f64::from(weights.at(i));
             matrix.add(truth, predicted as i64, weight);
         }
         Ok(())
@@ -240,9 +240,10 @@ of_classes! {
     /// # Ok::<(), horn::Error>(())
     /// ```
     BalancedAccuracy, "balanced_accuracy", |settings, matrix| {
-        let all = (0..matrix.classes()).map(|class| (matrix.hits(class), matrix.of_truth(class)));
-        let known: Vec<f64> = all.filter(|(_, n)| *n > 0.0).map(|(hits, n)| hits / n).collect();
-        ratio(known.iter().sum(), known.len() as f64)
+        let known = (0..matrix.classes()).filter(|class| matrix.of_truth(*class) > 0.0);
+        let recalls = known.map(|class| matrix.hits(class) / matrix.of_truth(class));
+        let (total, count) = recalls.fold((0.0, 0.0), |(sum, n), recall| (sum + recall, n + 1.0));
+        ratio(total, count)
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::thresholded::{Counts, Look, Thresholded, Thresholds};
+use super::thresholded::{Counts, Look, Thresholded, Thresholds, check_probabilities};
 use super::{Batch, Metric, check_same, parse};
 use crate::error::Result;
 
@@ -85,16 +85,18 @@ macro_rules! count {
 
             fn update(&mut self, batch: &Batch) -> Result<()> {
                 check_same(&self.name, batch.y_true_shape, batch.y_pred_shape)?;
+                check_probabilities(&self.name, batch)?;
                 self.counts.update(batch, &Look::default())
             }
 
             fn result(&self) -> f32 {
-                self.results().first().copied().unwrap_or(0.0)
+                let of: fn(&Counts) -> f64 = $of;
+                of(&self.counts.first()) as f32
             }
 
             fn results(&self) -> Vec<f32> {
                 let of: fn(&Counts) -> f64 = $of;
-                self.counts.all(0).iter().map(|counts| of(counts) as f32).collect()
+                self.counts.as_given().map(|counts| of(&counts) as f32).collect()
             }
 
             fn state(&self) -> &[f64] {
@@ -119,7 +121,8 @@ struct Config {
 count! {
     /// How many predictions above a threshold were right: their number, or the sum of their weights.
     ///
-    /// Targets other than 0 are positive; predictions are of the same shape.
+    /// Targets other than 0 are positive; predictions are probabilities of the same shape. Keras
+    /// takes others too, and compares logits with the threshold.
     ///
     /// Source: <https://keras.io/api/metrics/classification_metrics/#truepositives-class>
     ///

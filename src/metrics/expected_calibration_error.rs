@@ -3,7 +3,8 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::thresholded::{Weights, check_probabilities, ratio};
+use super::thresholded::{check_probabilities, ratio};
+use super::weights::Weights;
 use super::{Batch, Metric, argmax, check_ids, check_same, parse};
 use crate::error::{Error, Result};
 
@@ -140,8 +141,7 @@ impl Metric for ExpectedCalibrationError {
         check_probabilities(&self.name, batch)?;
         let width = batch.classes().max(1);
         let one_hot = width > 1 && batch.y_true_shape == batch.y_pred_shape;
-        let weights = Weights::of(batch)?;
-        let per_row = (batch.y_pred.len() / width / batch.rows().max(1)).max(1);
+        let weights = Weights::over(batch, batch.y_pred.len() / width)?;
         for (i, p) in batch.y_pred.chunks_exact(width).enumerate() {
             let (class, probability) = match p {
                 [p] if *p >= 0.5 => (1, *p),
@@ -155,7 +155,7 @@ impl Metric for ExpectedCalibrationError {
             // A bin holds its upper bound, not its lower.
             let bin = (probability * self.bins as f32).ceil() as usize;
             let bin = bin.clamp(1, self.bins) - 1;
-            let weight = f64::from(weights.at(i / per_row, i * width));
+            let weight = f64::from(weights.at(i));
             if let Some([all, confidence, right]) = self.sums.as_chunks_mut::<3>().0.get_mut(bin) {
                 *all += weight;
                 *confidence += weight * f64::from(probability);
@@ -181,5 +181,44 @@ impl Metric for ExpectedCalibrationError {
 
     fn state_mut(&mut self) -> &mut [f64] {
         &mut self.sums
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(y_true: &[f32], shape: &[usize], weights: Option<&[f32]>) -> f32 {
+        let mut metric = ExpectedCalibrationError::new().bins(5);
+        metric.check(shape, &[4, 3]).expect("fits");
+        metric
+            .update(&Batch {
+                y_true,
+                y_true_shape: shape,
+                y_pred: &[0.7, 0.2, 0.1, 0.6, 0.3, 0.1, 0.1, 0.1, 0.8, 0.4, 0.35, 0.25],
+                y_pred_shape: &[4, 3],
+                sample_weight: weights,
+            })
+            .expect("fits");
+        metric.result()
+    }
+
+    #[test]
+    fn class_ids_and_one_hot_targets_give_the_same() {
+        let one_hot = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 1.0];
+        // From 0.6 to 0.8 two are right with 0.7 and 0.8; 0.6 and 0.4 are wrong, each alone:
+        // (|2 - 1.5| + 0.6 + 0.4) / 4
+        for (y_true, shape) in [(&[0.0, 1.0, 2.0, 2.0][..], &[4][..]), (&one_hot, &[4, 3])] {
+            assert!((error(y_true, shape, None) - 0.375).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn weights_count_as_so_many_rows() {
+        let weights = [2.0, 1.0, 1.0, 0.0];
+        // (|3 - 2.2| + 0.6) / 4
+        let got = error(&[0.0, 1.0, 2.0, 2.0], &[4], Some(&weights));
+        assert!((got - 0.35).abs() < 1e-6);
+        assert_eq!(error(&[0.0, 1.0, 2.0, 2.0], &[4], Some(&[0.0; 4])), 0.0);
     }
 }

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::thresholded::{Weights, add};
-use super::{Batch, Metric, parse};
+use super::thresholded::add;
+use super::weights::Weights;
+use super::{Batch, Metric, largest, parse};
 use crate::error::{Error, Result};
 
 /// How the scores of the classes become one, for [`FBetaScore`].
@@ -71,29 +72,40 @@ impl Config {
         if sums.len() != 3 * classes {
             *sums = vec![0.0; 3 * classes];
         }
-        let weights = Weights::of(batch)?;
-        let (tp, rest) = sums.split_at_mut(classes);
-        let (fp, fn_) = rest.split_at_mut(classes);
-        let rows = batch.y_true.chunks_exact(classes.max(1));
-        let rows = rows.zip(batch.y_pred.chunks_exact(classes.max(1)));
-        for (row, (t, p)) in rows.enumerate() {
-            let largest = p.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            for class in 0..classes {
-                let (t, p) = (f64::from(t[class]), p[class]);
-                let chosen = match self.threshold {
-                    Some(threshold) => p > threshold,
-                    None => p >= largest && p.abs() > 1e-9,
-                };
-                let weight = f64::from(weights.at(row, row * classes + class));
-                if chosen {
-                    tp[class] += t * weight;
-                    fp[class] += (1.0 - t) * weight;
-                } else {
-                    fn_[class] += t * weight;
-                }
-            }
+        let weights = Weights::over(batch, batch.y_pred.len())?;
+        match weights.are_none() {
+            true => self.count(sums, batch, |_| 1.0),
+            false => self.count(sums, batch, |place| f64::from(weights.at(place))),
         }
         Ok(())
+    }
+
+    /// Adds to the sums of each class. Not `dispatch`ed, which takes twice as long here: a closure
+    /// hides from the compiler that the sums lie apart.
+    #[inline(always)]
+    fn count(&self, sums: &mut Sums, batch: &Batch, weight: impl Fn(usize) -> f64) {
+        let classes = batch.classes().max(1);
+        let of_a_kind = sums.len() / 3;
+        let (tp, rest) = sums.split_at_mut(of_a_kind);
+        let (fp, fn_) = rest.split_at_mut(of_a_kind);
+        let rows = batch.y_true.chunks_exact(classes);
+        for (row, (t, p)) in rows.zip(batch.y_pred.chunks_exact(classes)).enumerate() {
+            // The largest of a row counts as true where it is not 0; NaN is left out, since it would
+            // take as long again to look for it.
+            let (least, above) = match self.threshold {
+                Some(threshold) => (threshold.next_up(), -1.0),
+                None => (largest(p, |a, b| if b > a { b } else { a }), 1e-9),
+            };
+            let sums = tp.iter_mut().zip(fp.iter_mut()).zip(fn_.iter_mut());
+            for (class, (((tp, fp), fn_), (t, p))) in sums.zip(t.iter().zip(p)).enumerate() {
+                let chosen = (*p >= least) & (p.abs() > above);
+                let chosen = f64::from(u8::from(chosen));
+                let (t, weight) = (f64::from(*t), weight(row * classes + class));
+                *tp += chosen * t * weight;
+                *fp += chosen * (1.0 - t) * weight;
+                *fn_ += (1.0 - chosen) * t * weight;
+            }
+        }
     }
 
     /// The score of true positives, false positives and false negatives.
@@ -104,32 +116,48 @@ impl Config {
         (1.0 + squared) * precision * recall / (squared * precision + recall + EPSILON)
     }
 
-    fn results(&self, sums: &Sums) -> Vec<f32> {
-        let classes = sums.len() / 3;
-        let of = |class: usize| {
-            [
-                sums[class],
-                sums[classes + class],
-                sums[2 * classes + class],
-            ]
-        };
-        let scores = (0..classes).map(|class| self.score(of(class)));
-        let one = match self.average {
-            None => return scores.map(|score| score as f32).collect(),
-            Some(Average::Micro) => {
-                let total = |k: usize| sums[k * classes..(k + 1) * classes].iter().sum();
-                self.score([total(0), total(1), total(2)])
-            }
-            Some(Average::Macro) => scores.sum::<f64>() / classes.max(1) as f64,
-            Some(Average::Weighted) => {
-                let targets = |class: usize| of(class)[0] + of(class)[2];
-                let all: f64 = (0..classes).map(targets).sum();
-                let weighted = scores.enumerate().map(|(class, s)| s * targets(class));
-                weighted.sum::<f64>() / (all + 1e-7)
-            }
-        };
-        vec![one as f32]
+    /// Each class's score.
+    fn scores<'a>(&'a self, sums: &'a Sums) -> impl Iterator<Item = f64> + 'a {
+        (0..sums.len() / 3).map(|class| self.score(of(sums, class)))
     }
+
+    /// The first of the results.
+    fn result(&self, sums: &Sums) -> f32 {
+        let classes = sums.len() / 3;
+        let score = match self.average {
+            None => self.scores(sums).next().unwrap_or(0.0),
+            Some(Average::Micro) => {
+                let add = |a: [f64; 3], b: [f64; 3]| [a[0] + b[0], a[1] + b[1], a[2] + b[2]];
+                self.score(
+                    (0..classes)
+                        .map(|class| of(sums, class))
+                        .fold([0.0; 3], add),
+                )
+            }
+            Some(Average::Macro) => self.scores(sums).sum::<f64>() / classes.max(1) as f64,
+            Some(Average::Weighted) => {
+                let targets = |class: usize| of(sums, class)[0] + of(sums, class)[2];
+                let all: f64 = (0..classes).map(targets).sum();
+                let scores = self.scores(sums).enumerate();
+                let weighted: f64 = scores.map(|(class, score)| score * targets(class)).sum();
+                weighted / (all + 1e-7)
+            }
+        };
+        score as f32
+    }
+
+    fn results(&self, sums: &Sums) -> Vec<f32> {
+        match self.average {
+            None => self.scores(sums).map(|score| score as f32).collect(),
+            Some(_) => vec![self.result(sums)],
+        }
+    }
+}
+
+/// The sums of a class.
+fn of(sums: &Sums, class: usize) -> [f64; 3] {
+    let classes = sums.len() / 3;
+    [0, 1, 2].map(|kind| sums.get(kind * classes + class).copied().unwrap_or(0.0))
 }
 
 /// A score, its type and its docs.
@@ -232,7 +260,7 @@ macro_rules! score {
             }
 
             fn result(&self) -> f32 {
-                self.results().first().copied().unwrap_or(0.0)
+                self.settings.result(&self.sums)
             }
 
             fn results(&self) -> Vec<f32> {

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::confusion_matrix::{ConfusionMatrix, largest_along};
-use super::thresholded::Weights;
+use super::weights::Weights;
 use super::{Batch, Metric, parse};
 use crate::error::{Error, Result};
 use crate::shape::Shape;
@@ -126,6 +126,15 @@ impl Config {
             .target_class_ids
             .iter()
             .find(|id| **id >= self.num_classes);
+        if self.target_class_ids.is_empty() {
+            let wanted = "one class at least";
+            return Err(Error::argument(
+                class_name,
+                "target_class_ids",
+                wanted,
+                "none",
+            ));
+        }
         if let Some(id) = outside {
             let wanted = format!("classes below `num_classes`, {}", self.num_classes);
             return Err(Error::argument(class_name, "target_class_ids", wanted, id));
@@ -135,19 +144,18 @@ impl Config {
 
     fn update(&self, class_name: &str, matrix: &mut ConfusionMatrix, batch: &Batch) -> Result<()> {
         let (truth, predicted) = self.sides(class_name, batch.y_true_shape, batch.y_pred_shape)?;
-        let weights = Weights::of(batch)?;
         let whole = self
             .dtype
             .as_str()
             .is_some_and(|dtype| dtype.starts_with("int"));
         let count = truth.count(batch.y_true.len());
-        let per_row = count / batch.rows().max(1);
+        let weights = Weights::over(batch, count)?;
         for i in 0..count {
             let class = truth.class(batch.y_true, i);
             if self.ignore_class == Some(class) {
                 continue;
             }
-            let weight = f64::from(weights.at(i / per_row.max(1), i));
+            let weight = f64::from(weights.at(i));
             let weight = if whole { weight.trunc() } else { weight };
             matrix.add(class, predicted.class(batch.y_pred, i), weight);
         }
@@ -204,18 +212,6 @@ macro_rules! iou {
         impl $Name {
             $($builder)*
 
-            /// A class whose targets are left out. Default: none.
-            pub fn ignore_class(mut self, class: i64) -> Self {
-                self.settings.ignore_class = Some(class);
-                self
-            }
-
-            /// The axis of the classes where they are not ids. Default: -1.
-            pub fn axis(mut self, axis: isize) -> Self {
-                self.settings.axis = axis;
-                self
-            }
-
             /// The name that is logged.
             pub fn name(mut self, name: impl Into<String>) -> Self {
                 self.name = name.into();
@@ -263,6 +259,23 @@ macro_rules! iou {
             fn state_mut(&mut self) -> &mut [f64] {
                 self.matrix.state_mut()
             }
+        }
+    };
+}
+
+/// What all take but [`BinaryIoU`], as builder methods.
+macro_rules! of_several {
+    () => {
+        /// A class whose targets are left out. Default: none.
+        pub fn ignore_class(mut self, class: i64) -> Self {
+            self.settings.ignore_class = Some(class);
+            self
+        }
+
+        /// The axis of the classes where they are not ids. Default: -1.
+        pub fn axis(mut self, axis: isize) -> Self {
+            self.settings.axis = axis;
+            self
         }
     };
 }
@@ -318,6 +331,7 @@ iou! {
         }
 
         sparse!(sparse_y_true, "targets", "true");
+        of_several!();
         sparse!(sparse_y_pred, "predictions", "true");
     },
     [num_classes, target_class_ids, ignore_class, sparse_y_true, sparse_y_pred, axis]
@@ -334,7 +348,7 @@ iou! {
     /// ```
     /// use horn::metrics::{BinaryIoU, Metric};
     ///
-    /// assert_eq!(BinaryIoU::new().threshold(0.3).name(), "binary_io_u");
+    /// assert_eq!(Metric::name(&BinaryIoU::new().threshold(0.3)), "binary_io_u");
     /// ```
     BinaryIoU, "binary_io_u",
     |config| Config {
@@ -382,7 +396,7 @@ iou! {
     /// ```
     /// use horn::metrics::{MeanIoU, Metric};
     ///
-    /// assert_eq!(MeanIoU::new(3).name(), "mean_io_u");
+    /// assert_eq!(Metric::name(&MeanIoU::new(3)), "mean_io_u");
     /// ```
     MeanIoU, "mean_io_u", |config| of_all(ids(config)),
     {
@@ -396,6 +410,7 @@ iou! {
         }
 
         sparse!(sparse_y_true, "targets", "true");
+        of_several!();
         sparse!(sparse_y_pred, "predictions", "true");
     },
     [num_classes, ignore_class, sparse_y_true, sparse_y_pred, axis]
@@ -412,7 +427,7 @@ iou! {
     /// ```
     /// use horn::metrics::{Metric, OneHotIoU};
     ///
-    /// assert_eq!(OneHotIoU::new(3, [1, 2]).name(), "one_hot_io_u");
+    /// assert_eq!(Metric::name(&OneHotIoU::new(3, [1, 2])), "one_hot_io_u");
     /// ```
     OneHotIoU, "one_hot_io_u", |config| one_hot(config),
     {
@@ -422,6 +437,7 @@ iou! {
             Config { num_classes, target_class_ids, ..Config::default() }.into()
         }
 
+        of_several!();
         sparse!(sparse_y_pred, "predictions", "false");
     },
     [num_classes, target_class_ids, ignore_class, sparse_y_pred, axis]
@@ -438,7 +454,7 @@ iou! {
     /// ```
     /// use horn::metrics::{Metric, OneHotMeanIoU};
     ///
-    /// assert_eq!(OneHotMeanIoU::new(3).name(), "one_hot_mean_io_u");
+    /// assert_eq!(Metric::name(&OneHotMeanIoU::new(3)), "one_hot_mean_io_u");
     /// ```
     OneHotMeanIoU, "one_hot_mean_io_u", |config| of_all(one_hot(config)),
     {
@@ -447,6 +463,7 @@ iou! {
             Config { num_classes, ..Config::default() }.into()
         }
 
+        of_several!();
         sparse!(sparse_y_pred, "predictions", "false");
     },
     [num_classes, ignore_class, sparse_y_pred, axis]

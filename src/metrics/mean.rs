@@ -3,12 +3,16 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::weights::Weights;
 use super::{Batch, Metric, RunningMean, parse};
 use crate::error::Result;
 
 /// A metric of numbers alone, its type and its docs.
 macro_rules! of_numbers {
-    ($(#[$doc:meta])* $Name:ident, $name:literal, |$mean:ident| $result:expr) => {
+    (
+        $(#[$doc:meta])* $Name:ident, $name:literal,
+        |$sums:ident, $batch:ident| $update:expr, |$mean:ident| $result:expr
+    ) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Deserialize)]
         #[serde(default)]
@@ -40,6 +44,13 @@ macro_rules! of_numbers {
                 }
             }
 
+            /// Takes in numbers with their weights; what has no partner is left out.
+            pub fn add_weighted(&mut self, values: &[f32], weights: &[f32]) {
+                for (value, weight) in values.iter().zip(weights) {
+                    self.mean.push(f64::from(*value), f64::from(*weight));
+                }
+            }
+
             /// The name that is logged.
             pub fn name(mut self, name: impl Into<String>) -> Self {
                 self.name = name.into();
@@ -65,7 +76,8 @@ macro_rules! of_numbers {
             }
 
             fn update(&mut self, batch: &Batch) -> Result<()> {
-                self.mean.add(batch, batch.y_pred.len(), |i| batch.y_pred[i])
+                let ($sums, $batch) = (&mut self.mean, batch);
+                $update
             }
 
             fn result(&self) -> f32 {
@@ -85,7 +97,7 @@ macro_rules! of_numbers {
 }
 
 of_numbers! {
-    /// The mean of numbers; of a model, that of its outputs.
+    /// The mean of numbers; of a model, that of its outputs, where each row counts as one.
     ///
     /// Source: <https://keras.io/api/metrics/base_metric/>, Keras's `Mean`.
     ///
@@ -99,11 +111,16 @@ of_numbers! {
     /// mean.add(&[8.0]);
     /// assert_eq!(mean.result(), 4.0);
     /// ```
-    Mean, "mean", |mean| mean.result()
+    Mean, "mean",
+    |sums, batch| {
+        let value = |i: usize| batch.y_pred.get(i).copied().unwrap_or(0.0);
+        sums.add(batch, batch.y_pred.len(), value)
+    },
+    |mean| mean.result()
 }
 
 of_numbers! {
-    /// The sum of numbers; of a model, that of the means of its outputs' rows.
+    /// The sum of numbers; of a model, that of its outputs.
     ///
     /// Source: <https://keras.io/api/metrics/base_metric/>, Keras's `Sum`.
     ///
@@ -116,5 +133,44 @@ of_numbers! {
     /// sum.add(&[1.0, 3.0]);
     /// assert_eq!(sum.result(), 4.0);
     /// ```
-    Sum, "sum", |mean| mean.state()[0] as f32
+    Sum, "sum",
+    |sums, batch| {
+        let weights = Weights::over(batch, batch.y_pred.len())?;
+        for (i, value) in batch.y_pred.iter().enumerate() {
+            sums.push(f64::from(*value), f64::from(weights.at(i)));
+        }
+        Ok(())
+    },
+    |sums| sums.state().first().map_or(0.0, |total| *total as f32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BATCH: Batch = Batch {
+        y_true: &[],
+        y_true_shape: &[2, 2],
+        y_pred: &[1.0, 2.0, 3.0, 4.0],
+        y_pred_shape: &[2, 2],
+        sample_weight: Some(&[1.0, 2.0]),
+    };
+
+    #[test]
+    fn a_row_counts_once_in_a_mean_and_each_number_in_a_sum() {
+        let (mut mean, mut sum) = (Mean::new(), Sum::new());
+        mean.update(&BATCH).expect("fits");
+        sum.update(&BATCH).expect("fits");
+        // Keras: update_state([[1, 2], [3, 4]], [1, 2]) of Mean and Sum.
+        assert!((mean.result() - 2.833_333_3).abs() < 1e-6);
+        assert_eq!(sum.result(), 17.0);
+    }
+
+    #[test]
+    fn weights_count_as_so_many_numbers() {
+        let (mut mean, mut sum) = (Mean::new(), Sum::new());
+        mean.add_weighted(&[1.0, 3.0], &[3.0, 1.0]);
+        sum.add_weighted(&[1.0, 3.0], &[3.0, 1.0]);
+        assert_eq!((mean.result(), sum.result()), (1.5, 6.0));
+    }
 }

@@ -4,6 +4,10 @@
 //! All that it keeps are sums (its [`state`](Metric::state)), so that the parts of an epoch seen by
 //! several threads or machines are [merged](Metric::merge) by adding.
 //!
+//! Keras's `MeanMetricWrapper` is [`MeanLoss`], which takes any loss. What Keras computes from the
+//! counts at many thresholds, or from a matrix of classes, is kept here in that form too: the memory
+//! of a metric is that of its thresholds or classes, whatever the number of rows.
+//!
 //! To add one: a file with the type, then its name in the table `METRICS` below.
 
 mod accuracy;
@@ -17,6 +21,7 @@ mod confusion_matrix;
 mod correlation;
 mod expected_calibration_error;
 mod fbeta_score;
+mod hits;
 mod iou;
 mod mean;
 mod mean_loss;
@@ -28,6 +33,7 @@ mod sparse_categorical_accuracy;
 mod sparse_top_k_categorical_accuracy;
 mod thresholded;
 mod top_k_categorical_accuracy;
+mod weights;
 
 use std::fmt::Debug;
 
@@ -137,7 +143,8 @@ pub struct Batch<'a> {
     pub y_pred: &'a [f32],
     /// The shape of the predictions: `(batch, ...)`.
     pub y_pred_shape: &'a [usize],
-    /// How much each counts: one weight a row, or one for each value of the metric.
+    /// How much each counts: one weight a row, one for each place along more of the first axes,
+    /// `(batch, steps)`, or one for each value of the metric.
     pub sample_weight: Option<&'a [f32]>,
 }
 
@@ -243,7 +250,8 @@ pub trait Metric: CloneMetric + Debug + Send + Sync {
     fn result(&self) -> f32;
 
     /// All values, of a metric that has several: a score for each class, or one for each threshold.
-    /// [`result`](Metric::result) is the first of them; a model logs metrics of one value only.
+    /// [`result`](Metric::result) is the first of them; a model logs metrics of one value only, and
+    /// refuses others when it is compiled. Keras logs them as an array.
     fn results(&self) -> Vec<f32> {
         vec![self.result()]
     }
@@ -542,29 +550,52 @@ fn text(shape: &[usize]) -> String {
 }
 
 /// The place of the largest value; of equal ones the first, as in NumPy, where NaN is the largest.
+#[inline(always)]
 pub(crate) fn argmax(values: &[f32]) -> usize {
-    let mut place = 0;
-    let mut best = f32::NEG_INFINITY;
-    for (i, value) in values.iter().enumerate() {
-        if *value > best || (value.is_nan() && !best.is_nan()) {
-            place = i;
-            best = *value;
-        }
-    }
-    place
+    let places = 0..u32::try_from(values.len()).unwrap_or(u32::MAX);
+    at_largest(values, places.rev()).unwrap_or(0) as usize
 }
 
-/// Whether class `target` is among the `k` largest predictions; all that tie with the k-th are.
-/// NaN counts as larger than everything, and a target that is no class is never among them.
-pub(crate) fn in_top_k(target: usize, predictions: &[f32], k: usize) -> bool {
-    predictions.get(target).is_some_and(|own| {
-        !own.is_nan()
-            && predictions
-                .iter()
-                .filter(|p| **p > *own || p.is_nan())
-                .count()
-                < k
-    })
+/// What stands where the largest value is, of others that are given from the last to the first.
+///
+/// From behind the first of equals comes last, and no branch could be guessed wrongly.
+#[inline(always)]
+pub(crate) fn at_largest<T: Copy + Default>(
+    values: &[f32],
+    others: impl Iterator<Item = T>,
+) -> Option<T> {
+    let larger = |a: f32, b: f32| if (b > a) | b.is_nan() { b } else { a };
+    let largest = largest(values, larger);
+    let mut found = T::default();
+    for (value, other) in values.iter().rev().zip(others) {
+        let here = (*value == largest) | value.is_nan();
+        found = if here { other } else { found };
+    }
+    (!values.is_empty()).then_some(found)
+}
+
+/// The largest value, by what says which of two is larger; some at a time, so that none waits for
+/// the one before.
+#[inline(always)]
+pub(crate) fn largest(values: &[f32], larger: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut all = [f32::NEG_INFINITY; 4];
+    let (fours, rest) = values.as_chunks::<4>();
+    for four in fours {
+        for (all, value) in all.iter_mut().zip(four) {
+            *all = larger(*all, *value);
+        }
+    }
+    let all = all.iter().chain(rest).copied();
+    all.fold(f32::NEG_INFINITY, larger)
+}
+
+/// Whether a prediction is among the `k` largest; all that tie with the k-th are. NaN counts as
+/// larger than everything, and is never among them.
+#[inline(always)]
+pub(crate) fn in_top_k(own: f32, predictions: &[f32], k: usize) -> bool {
+    let ahead = |p: &f32| u32::from((*p > own) | p.is_nan());
+    let ahead: u32 = predictions.iter().map(ahead).sum();
+    !own.is_nan() & ((ahead as usize) < k)
 }
 
 #[cfg(test)]
@@ -577,16 +608,19 @@ mod tests {
         assert_eq!(argmax(&[0.0, 0.0]), 0);
         assert_eq!(argmax(&[f32::NEG_INFINITY, f32::NEG_INFINITY]), 0);
         assert_eq!(argmax(&[1.0, f32::NAN, 2.0, f32::NAN]), 1);
+        assert_eq!(argmax(&[3.0, 1.0, 2.0, 0.0, 5.0, 4.0, 5.0]), 4);
+        assert_eq!(argmax(&[3.0, 1.0, 2.0, 0.0, 5.0, 4.0, 5.0, 2.0, 6.0]), 8);
+        assert_eq!(argmax(&[]), 0);
     }
 
     #[test]
     fn ties_at_the_kth_place_are_all_within() {
         // Keras: targets 0, 1, 2 of these rows with k = 2 are out, in, in.
-        assert!(!in_top_k(0, &[0.1, 0.4, 0.4], 2));
-        assert!(in_top_k(1, &[0.3, 0.3, 0.3], 2));
-        assert!(in_top_k(2, &[0.5, 0.4, 0.4], 2));
-        assert!(!in_top_k(3, &[0.5, 0.4, 0.4], 2));
-        assert!(!in_top_k(0, &[f32::NAN, 0.4], 2));
+        assert!(!in_top_k(0.1, &[0.1, 0.4, 0.4], 2));
+        assert!(in_top_k(0.3, &[0.3, 0.3, 0.3], 2));
+        assert!(in_top_k(0.4, &[0.5, 0.4, 0.4], 2));
+        assert!(!in_top_k(f32::NAN, &[f32::NAN, 0.4], 2));
+        assert!(!in_top_k(0.4, &[f32::NAN, 0.4], 1));
     }
 
     #[test]

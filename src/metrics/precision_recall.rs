@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::thresholded::{Counts, Look, Thresholded, Thresholds};
+use super::thresholded::{Counts, Look, Thresholded, Thresholds, check_probabilities};
 use super::{Batch, Metric, check_same, parse};
 use crate::error::{Error, Result};
 
@@ -162,20 +162,21 @@ macro_rules! share {
 
             fn update(&mut self, batch: &Batch) -> Result<()> {
                 check_same(&self.name, batch.y_true_shape, batch.y_pred_shape)?;
+                // The largest of a row may be any numbers.
+                if self.settings.top_k.is_none() {
+                    check_probabilities(&self.name, batch)?;
+                }
                 self.counts.update(batch, &self.look)
             }
 
             fn result(&self) -> f32 {
                 let of: fn(&Counts) -> f64 = $of;
-                match self.counts.len() {
-                    0 => 0.0,
-                    _ => of(&self.counts.counts(0, 0)) as f32,
-                }
+                of(&self.counts.first()) as f32
             }
 
             fn results(&self) -> Vec<f32> {
                 let of: fn(&Counts) -> f64 = $of;
-                self.counts.all(0).iter().map(|counts| of(counts) as f32).collect()
+                self.counts.as_given().map(|counts| of(&counts) as f32).collect()
             }
 
             fn state(&self) -> &[f64] {
@@ -192,7 +193,8 @@ macro_rules! share {
 share! {
     /// How many of the predictions above a threshold were right: `tp / (tp + fp)`, 0 where none is.
     ///
-    /// Targets other than 0 are positive; predictions are of the same shape.
+    /// Targets other than 0 are positive; predictions are probabilities of the same shape, or any
+    /// numbers with `top_k`. Keras takes others too, and compares logits with the threshold.
     ///
     /// Source: <https://keras.io/api/metrics/classification_metrics/#precision-class>
     ///
@@ -219,7 +221,8 @@ share! {
     /// How many of the positive targets were predicted above a threshold: `tp / (tp + fn)`, 0
     /// where there is none.
     ///
-    /// Targets other than 0 are positive; predictions are of the same shape.
+    /// Targets other than 0 are positive; predictions are probabilities of the same shape, or any
+    /// numbers with `top_k`. Keras takes others too, and compares logits with the threshold.
     ///
     /// Source: <https://keras.io/api/metrics/classification_metrics/#recall-class>
     ///

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::thresholded::{Weights, add};
-use super::{Batch, Metric, parse};
+use super::thresholded::add;
+use super::weights::Weights;
+use super::{Batch, Metric, check_same, parse};
 use crate::error::{Error, Result};
 
 /// How the scores of several outputs become one, for [`R2Score`].
@@ -96,6 +97,16 @@ impl R2Score {
         parse::<Self>("R2Score", config)
     }
 
+    /// Of each column, how far its targets are spread, and its score.
+    fn columns(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
+        let (columns, _) = self.sums.as_chunks::<4>();
+        columns.iter().map(|[count, sum, squares, errors]| {
+            let spread = squares - sum * sum / count;
+            let score = 1.0 - errors / spread;
+            (spread, if score.is_infinite() { 0.0 } else { score })
+        })
+    }
+
     /// Adjusts a score for the number of inputs, where there are samples enough.
     fn adjusted(&self, score: f64) -> f64 {
         let samples = self.sums.last().copied().unwrap_or(0.0);
@@ -136,12 +147,13 @@ impl Metric for R2Score {
             let (wanted, found) = ("at least 0", self.num_regressors);
             return Err(Error::argument("R2Score", "num_regressors", wanted, found));
         }
-        match y_pred_shape.len() == 2 && y_true_shape == y_pred_shape {
-            true => Ok(()),
-            false => Err(Error::Shape {
+        check_same(&self.name, y_true_shape, y_pred_shape)?;
+        match y_pred_shape {
+            [_, _] => Ok(()),
+            _ => Err(Error::Shape {
                 place: format!("metric `{}`", self.name),
-                expected: "targets and outputs of one shape (batch, columns)".into(),
-                found: format!("targets {y_true_shape:?} and outputs {y_pred_shape:?}"),
+                expected: "outputs of shape (batch, columns)".into(),
+                found: format!("outputs {y_pred_shape:?}"),
                 hint: "reshape them to two axes".into(),
             }),
         }
@@ -153,17 +165,18 @@ impl Metric for R2Score {
         if self.sums.len() != 4 * columns + 1 {
             self.sums = vec![0.0; 4 * columns + 1];
         }
-        let weights = Weights::of(batch)?;
-        for (i, (t, p)) in batch.y_true.iter().zip(batch.y_pred).enumerate() {
-            let (t, p) = (f64::from(*t), f64::from(*p));
-            let w = f64::from(weights.at(i / columns, i));
-            let of_column = &mut self.sums[i % columns * 4..][..4];
-            for (sum, term) in
-                of_column
-                    .iter_mut()
-                    .zip([w, w * t, w * t * t, w * (t - p) * (t - p)])
-            {
-                *sum += term;
+        let weights = Weights::over(batch, batch.y_true.len())?;
+        let rows = batch.y_true.chunks_exact(columns.max(1));
+        let rows = rows.zip(batch.y_pred.chunks_exact(columns.max(1)));
+        for (row, (t, p)) in rows.enumerate() {
+            let sums = self.sums.as_chunks_mut::<4>().0.iter_mut();
+            for (column, (sums, (t, p))) in sums.zip(t.iter().zip(p)).enumerate() {
+                let (t, p) = (f64::from(*t), f64::from(*p));
+                let w = f64::from(weights.at(row * columns + column));
+                let terms = [w, w * t, w * t * t, w * (t - p) * (t - p)];
+                sums.iter_mut()
+                    .zip(terms)
+                    .for_each(|(sum, term)| *sum += term);
             }
         }
         if let Some(count) = self.sums.last_mut() {
@@ -173,31 +186,28 @@ impl Metric for R2Score {
     }
 
     fn result(&self) -> f32 {
-        self.results().first().copied().unwrap_or(0.0)
+        let scores = || self.columns().map(|(_, score)| score);
+        let score = match self.class_aggregation {
+            None => scores().next().unwrap_or(0.0),
+            Some(ClassAggregation::UniformAverage) => {
+                scores().sum::<f64>() / scores().count() as f64
+            }
+            Some(ClassAggregation::VarianceWeightedAverage) => {
+                let weighted: f64 = self.columns().map(|(spread, score)| spread * score).sum();
+                weighted / self.columns().map(|(spread, _)| spread).sum::<f64>()
+            }
+        };
+        self.adjusted(score) as f32
     }
 
     fn results(&self) -> Vec<f32> {
-        let (columns, _) = self.sums.as_chunks::<4>();
-        let of = |[count, sum, squares, errors]: &[f64; 4]| {
-            let variance = squares - sum * sum / count;
-            let score = 1.0 - errors / variance;
-            (variance, if score.is_infinite() { 0.0 } else { score })
-        };
-        let all: Vec<(f64, f64)> = columns.iter().map(of).collect();
-        let score = match self.class_aggregation {
+        match self.class_aggregation {
             None => {
-                let scores = all.iter().map(|(_, score)| self.adjusted(*score) as f32);
-                return scores.collect();
+                let scores = self.columns().map(|(_, score)| self.adjusted(score) as f32);
+                scores.collect()
             }
-            Some(ClassAggregation::UniformAverage) => {
-                all.iter().map(|(_, score)| score).sum::<f64>() / all.len() as f64
-            }
-            Some(ClassAggregation::VarianceWeightedAverage) => {
-                let weighted: f64 = all.iter().map(|(variance, score)| variance * score).sum();
-                weighted / all.iter().map(|(variance, _)| variance).sum::<f64>()
-            }
-        };
-        vec![self.adjusted(score) as f32]
+            Some(_) => vec![self.result()],
+        }
     }
 
     fn state(&self) -> &[f64] {

@@ -1,7 +1,9 @@
 //! [`RunningMean`], the sums behind every metric that is a mean.
 
 use super::Batch;
-use crate::error::{Error, Result};
+use super::hits::{self, Hit};
+use super::weights::Weights;
+use crate::error::Result;
 
 /// A weighted mean over all batches so far: `total / count`, 0 when nothing was counted.
 ///
@@ -25,11 +27,12 @@ impl RunningMean {
 
     /// Takes in the `values` values of a batch; `value(i)` is the i-th, row by row.
     ///
-    /// The weights of the batch are one a row or one a value.
+    /// The weights of the batch are one a row, one for each place along some more of the first axes,
+    /// or one a value.
     ///
     /// # Errors
     ///
-    /// When the number of weights is neither.
+    /// When the number of weights is none of these.
     pub fn add(
         &mut self,
         batch: &Batch,
@@ -40,34 +43,17 @@ impl RunningMean {
         if rows == 0 || values == 0 {
             return Ok(());
         }
-        let per_row = values / rows;
         let value = |i| f64::from(value(i));
-        match batch.sample_weight {
-            None => {
-                let total: f64 = (0..values).map(value).sum();
-                self.add_total(total, values, rows);
-            }
-            Some(weights) if weights.len() == rows => {
-                for (row, weight) in weights.iter().enumerate() {
-                    let first = row * per_row;
-                    let total: f64 = (first..first + per_row).map(value).sum();
-                    self.push(total / per_row as f64, f64::from(*weight));
-                }
-            }
-            Some(weights) if weights.len() == values => {
-                for (i, weight) in weights.iter().enumerate() {
-                    let weight = f64::from(*weight) / per_row as f64;
-                    self.push(value(i), weight);
-                }
-            }
-            Some(weights) => {
-                return Err(Error::argument(
-                    "metrics",
-                    "sample_weight",
-                    format!("one weight for each of {rows} rows, or of {values} values"),
-                    format!("{} weights", weights.len()),
-                ));
-            }
+        let Some((weights, each)) = Weights::over(batch, values)?.all() else {
+            let total: f64 = (0..values).map(value).sum();
+            self.add_total(total, values, rows);
+            return Ok(());
+        };
+        // A row counts as the mean of its weights.
+        let per_row = (weights.len() / rows).max(1) as f64;
+        for (i, weight) in weights.iter().enumerate() {
+            let total: f64 = (i * each..(i + 1) * each).map(value).sum();
+            self.push(total / each as f64, f64::from(*weight) / per_row);
         }
         Ok(())
     }
@@ -99,6 +85,32 @@ impl RunningMean {
             let y_true = batch.y_true.get(group.clone()).unwrap_or(&[]);
             let y_pred = batch.y_pred.get(group).unwrap_or(&[]);
             count(y_true, y_pred) as f32 / classes as f32
+        })
+    }
+
+    /// Takes in whether each row of classes hits its target, one-hot or a class id.
+    ///
+    /// # Errors
+    ///
+    /// As [`add`](RunningMean::add).
+    #[inline(always)]
+    pub(super) fn add_hits<const ONE_HOT: bool>(
+        &mut self,
+        batch: &Batch,
+        hit: impl Hit,
+    ) -> Result<()> {
+        let classes = batch.classes().max(1);
+        let groups = batch.y_pred.len() / classes;
+        if batch.sample_weight.is_none() {
+            let total = hits::count::<ONE_HOT>(batch.y_true, batch.y_pred, classes, hit);
+            self.add_total(total as f64, groups, batch.rows());
+            return Ok(());
+        }
+        let width = if ONE_HOT { classes } else { 1 };
+        self.add(batch, groups, |i| {
+            let t = batch.y_true.get(i * width..(i + 1) * width);
+            let p = batch.y_pred.get(i * classes..(i + 1) * classes);
+            f32::from(u8::from(hit(t.unwrap_or(&[]), p.unwrap_or(&[]))))
         })
     }
 

@@ -81,13 +81,11 @@ impl Metric for SparseCategoricalAccuracy {
 
     fn update(&mut self, batch: &Batch) -> Result<()> {
         check_ids(&self.name, batch.y_true_shape, batch.y_pred_shape)?;
-        let classes = batch.classes().max(1);
-        self.mean.add(batch, batch.y_pred.len() / classes, |i| {
-            let group = i * classes..(i + 1) * classes;
-            let y_true = batch.y_true.get(i).copied().unwrap_or(f32::NAN);
-            let y_pred = batch.y_pred.get(group).unwrap_or(&[]);
-            f32::from(u8::from(argmax(y_pred) as f32 == y_true))
-        })
+        self.mean.add_hits::<false>(
+            batch,
+            #[inline(always)]
+            |ids, y_pred| ids.first() == Some(&(argmax(y_pred) as f32)),
+        )
     }
 }
 

@@ -98,16 +98,16 @@ impl Metric for SparseTopKCategoricalAccuracy {
     fn update(&mut self, batch: &Batch) -> Result<()> {
         check_ids(&self.name, batch.y_true_shape, batch.y_pred_shape)?;
         let k = self.k;
-        let classes = batch.classes().max(1);
-        self.mean.add(batch, batch.y_pred.len() / classes, |i| {
-            let group = i * classes..(i + 1) * classes;
-            let y_true = batch.y_true.get(i).copied().unwrap_or(f32::NAN);
-            let y_pred = batch.y_pred.get(group).unwrap_or(&[]);
-            // Negative ids and NaN would turn into class 0.
-            f32::from(u8::from(
-                y_true >= 0.0 && in_top_k(y_true as usize, y_pred, k),
-            ))
-        })
+        self.mean.add_hits::<false>(
+            batch,
+            #[inline(always)]
+            |ids, y_pred| {
+                // Negative ids and NaN would turn into class 0.
+                let id = ids.first().copied().filter(|id| *id >= 0.0);
+                let own = id.and_then(|id| y_pred.get(id as usize));
+                in_top_k(own.copied().unwrap_or(f32::NAN), y_pred, k)
+            },
+        )
     }
 }
 

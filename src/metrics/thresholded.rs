@@ -4,7 +4,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::Batch;
+use super::weights::Weights;
 use crate::error::{Error, Result};
+use crate::kernels::simd::dispatch;
 
 /// The setting `thresholds` as Keras writes it: one, or a list of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -180,12 +182,10 @@ impl Thresholded {
     #[inline(always)]
     fn bucket(&self, p: f32) -> usize {
         match self.spacing {
-            Spacing::Any if self.thresholds.len() == 1 => usize::from(p > self.thresholds[0]),
             Spacing::Any => self.thresholds.partition_point(|threshold| p > *threshold),
             Spacing::Even { beyond } => {
                 let steps = (self.thresholds.len() - 1) as f32;
-                let bucket = (p.clamp(0.0, 1.0) * steps).ceil() as usize;
-                bucket.max(usize::from(beyond))
+                between_steps(p, steps, u32::from(beyond)) as usize
             }
         }
     }
@@ -204,26 +204,59 @@ impl Thresholded {
         if look.by_label {
             self.resize(classes);
         }
-        let weights = Weights::of(batch)?;
+        let weights = Weights::over(batch, batch.y_pred.len())?;
+        match *look == Look::default() && weights.are_none() {
+            true => dispatch(
+                #[inline(always)]
+                || self.count(batch),
+            ),
+            false => self.weigh(batch, look, weights),
+        }
+        Ok(())
+    }
+
+    /// Takes in a batch of the usual kind, without a look at any setting for each prediction: some
+    /// predictions at a time, first where each belongs, which vectorises, then the counts.
+    #[inline(always)]
+    fn count(&mut self, batch: &Batch) {
+        const TOGETHER: usize = 256;
+        let buckets = self.thresholds.len() + 1;
+        let steps = buckets.saturating_sub(2) as f32;
+        let mut places = [0u32; TOGETHER];
+        let parts = batch.y_true.chunks(TOGETHER);
+        for (t, p) in parts.zip(batch.y_pred.chunks(TOGETHER)) {
+            let each = places.iter_mut().zip(t.iter().zip(p));
+            let side = |t: f32| if t != 0.0 { 0 } else { buckets as u32 };
+            match (self.spacing, self.thresholds.as_slice()) {
+                (Spacing::Even { beyond }, _) => {
+                    let least = u32::from(beyond);
+                    each.for_each(|(to, (t, p))| *to = side(*t) + between_steps(*p, steps, least));
+                }
+                (Spacing::Any, [only]) => {
+                    each.for_each(|(to, (t, p))| *to = side(*t) + u32::from(p > only));
+                }
+                (Spacing::Any, _) => {
+                    each.for_each(|(to, (t, p))| *to = side(*t) + self.bucket(*p) as u32);
+                }
+            }
+            for place in places.iter().take(t.len().min(p.len())) {
+                if let Some(sum) = self.state.get_mut(*place as usize) {
+                    *sum += 1.0;
+                }
+            }
+        }
+    }
+
+    /// Takes in a batch with weights, or of which only a part is looked at.
+    fn weigh(&mut self, batch: &Batch, look: &Look, weights: Weights) {
+        let classes = batch.classes().max(1);
         let buckets = self.thresholds.len() + 1;
         let columns = match look.class_id {
             Some(class) => class..class + 1,
             None => 0..classes,
         };
-        // The usual case, without a look at any setting for each prediction.
-        let plain = *look == Look::default() && batch.sample_weight.is_none();
-        if plain {
-            for (t, p) in batch.y_true.iter().zip(batch.y_pred) {
-                let side = if *t != 0.0 { 0 } else { buckets };
-                let bucket = self.bucket(*p);
-                self.state[side + bucket] += 1.0;
-            }
-            return Ok(());
-        }
-        let rows = batch
-            .y_true
-            .chunks_exact(classes)
-            .zip(batch.y_pred.chunks_exact(classes));
+        let rows = batch.y_true.chunks_exact(classes);
+        let rows = rows.zip(batch.y_pred.chunks_exact(classes));
         for (row, (t, p)) in rows.enumerate() {
             for column in columns.clone() {
                 let (Some(t), Some(mut prediction)) = (t.get(column), p.get(column).copied())
@@ -238,33 +271,51 @@ impl Thresholded {
                 }
                 let label = if look.by_label { column } else { 0 };
                 let side = if *t != 0.0 { 0 } else { buckets };
-                let weight = f64::from(weights.at(row, row * classes + column));
+                let weight = f64::from(weights.at(row * classes + column));
                 let of_label = f64::from(look.label_weights.get(column).copied().unwrap_or(1.0));
                 let place = label * 2 * buckets + side + self.bucket(prediction);
                 self.state[place] += weight * of_label;
             }
         }
-        Ok(())
     }
 
-    /// The counts at a threshold, in the order in which they were given, for a label.
-    pub(super) fn counts(&self, threshold: usize, label: usize) -> Counts {
+    /// The counts of a label at every threshold, from the highest to the lowest.
+    pub(super) fn descending(&self, label: usize) -> impl Iterator<Item = Counts> + Clone + '_ {
         let buckets = self.thresholds.len() + 1;
-        let of_label = &self.state[label * 2 * buckets..(label + 1) * 2 * buckets];
-        let (positives, negatives) = of_label.split_at(buckets);
-        let place = self.places[threshold];
-        let sum = |sums: &[f64]| sums.iter().sum::<f64>();
-        Counts {
-            tp: sum(&positives[place + 1..]),
-            fp: sum(&negatives[place + 1..]),
-            tn: sum(&negatives[..=place]),
-            fn_: sum(&positives[..=place]),
-        }
+        let of_label = self.state.chunks_exact(2 * buckets).nth(label);
+        let (positives, negatives) = of_label
+            .unwrap_or(&[])
+            .split_at_checked(buckets)
+            .unwrap_or_default();
+        let pairs = || positives.iter().zip(negatives).rev();
+        // Summed in the same order as below: nothing is left over where nothing should be.
+        let all = pairs().fold((0.0, 0.0), |sum, pair| (sum.0 + pair.0, sum.1 + pair.1));
+        pairs()
+            .take(self.thresholds.len())
+            .scan((0.0, 0.0), move |above, (positive, negative)| {
+                *above = (above.0 + positive, above.1 + negative);
+                Some(Counts {
+                    tp: above.0,
+                    fp: above.1,
+                    tn: all.1 - above.1,
+                    fn_: all.0 - above.0,
+                })
+            })
     }
 
-    /// The counts at every threshold, for a label.
-    pub(super) fn all(&self, label: usize) -> Vec<Counts> {
-        (0..self.len()).map(|t| self.counts(t, label)).collect()
+    /// The counts at the first threshold of those that were given.
+    pub(super) fn first(&self) -> Counts {
+        let place = self.places.first().copied().unwrap_or(0);
+        let from_the_top = self.len().saturating_sub(place + 1);
+        self.descending(0).nth(from_the_top).unwrap_or_default()
+    }
+
+    /// The counts at every threshold, in the order in which they were given.
+    pub(super) fn as_given(&self) -> impl Iterator<Item = Counts> + '_ {
+        let mut all: Vec<Counts> = self.descending(0).collect();
+        all.reverse();
+        let places = self.places.iter();
+        places.map(move |place| all.get(*place).copied().unwrap_or_default())
     }
 
     /// Adds the sums of counts of the same kind.
@@ -291,6 +342,17 @@ pub(super) fn add(sums: &mut Vec<f64>, others: &[f64]) {
     }
 }
 
+/// How many of the thresholds `0, 1 / steps, 2 / steps, ...` are below a prediction, computed as
+/// Keras does; at least `least`.
+#[inline(always)]
+fn between_steps(p: f32, steps: f32, least: u32) -> u32 {
+    let exact = p.clamp(0.0, 1.0) * steps;
+    // Up to the next whole number. As `i32`, since that is what processors convert to.
+    let down = exact as i32;
+    let up = down + i32::from(exact > down as f32);
+    (up as u32).max(least)
+}
+
 /// Thresholds from 0 to 1 in equal steps.
 fn steps(count: usize) -> Vec<f32> {
     let last = count.max(2) - 1;
@@ -313,55 +375,21 @@ fn is_in_top(row: &[f32], column: usize, k: usize) -> bool {
     row.iter().enumerate().filter(ahead).take(k).count() < k
 }
 
-/// The weights of a batch: one a row, one a value, or none.
-pub(super) struct Weights<'a> {
-    weights: Option<&'a [f32]>,
-    by_value: bool,
-}
-
-impl<'a> Weights<'a> {
-    /// # Errors
-    ///
-    /// When there are as many as neither rows nor values.
-    pub(super) fn of(batch: &Batch<'a>) -> Result<Self> {
-        let (rows, values) = (batch.rows(), batch.y_pred.len());
-        match batch.sample_weight {
-            Some(weights) if weights.len() != rows && weights.len() != values => {
-                Err(Error::argument(
-                    "metrics",
-                    "sample_weight",
-                    format!("one weight for each of {rows} rows, or of {values} values"),
-                    format!("{} weights", weights.len()),
-                ))
-            }
-            weights => Ok(Weights {
-                weights,
-                by_value: weights.is_some_and(|weights| weights.len() != rows),
-            }),
-        }
-    }
-
-    /// The weight of a value, which is in this row.
-    #[inline(always)]
-    pub(super) fn at(&self, row: usize, value: usize) -> f32 {
-        let place = if self.by_value { value } else { row };
-        self.weights
-            .map_or(1.0, |weights| weights.get(place).copied().unwrap_or(0.0))
-    }
-}
-
 /// Predictions are probabilities.
 pub(super) fn check_probabilities(metric: &str, batch: &Batch) -> Result<()> {
-    match batch.y_pred.iter().position(|p| !(0.0..=1.0).contains(p)) {
-        None => Ok(()),
-        Some(place) => Err(Error::argument(
-            metric,
-            format!("y_pred[{place}]"),
-            "a probability, between 0 and 1: give the last layer a sigmoid or softmax, or the \
-             metric `from_logits` where it has it",
-            batch.y_pred[place],
-        )),
+    let inside = |p: &f32| (0.0..=1.0).contains(p);
+    // All are looked at, without a branch for each.
+    if batch.y_pred.iter().fold(true, |all, p| all & inside(p)) {
+        return Ok(());
     }
+    let place = batch.y_pred.iter().position(|p| !inside(p)).unwrap_or(0);
+    Err(Error::argument(
+        metric,
+        format!("y_pred[{place}]"),
+        "a probability, between 0 and 1: give the last layer a sigmoid or softmax, or the metric \
+         `from_logits` where it has it",
+        batch.y_pred.get(place).copied().unwrap_or(f32::NAN),
+    ))
 }
 
 #[cfg(test)]
@@ -403,7 +431,8 @@ mod tests {
             tn: 1.0,
             fn_: 1.0,
         };
-        assert_eq!(counts.all(0), [high, low]);
+        assert_eq!(counts.as_given().collect::<Vec<_>>(), [high, low]);
+        assert_eq!(counts.first(), high);
     }
 
     #[test]

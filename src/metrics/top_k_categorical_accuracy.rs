@@ -3,7 +3,9 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Batch, Metric, RunningMean, argmax, check_one_hot, in_top_k, mean_of_values, parse};
+use super::{
+    Batch, Metric, RunningMean, at_largest, check_one_hot, in_top_k, mean_of_values, parse,
+};
 use crate::error::{Error, Result};
 
 /// How often the one-hot target is among the `k` largest predictions; all that tie with the k-th
@@ -97,13 +99,14 @@ impl Metric for TopKCategoricalAccuracy {
     fn update(&mut self, batch: &Batch) -> Result<()> {
         check_one_hot(&self.name, batch.y_true_shape, batch.y_pred_shape)?;
         let k = self.k;
-        let classes = batch.classes().max(1);
-        self.mean.add(batch, batch.y_pred.len() / classes, |i| {
-            let group = i * classes..(i + 1) * classes;
-            let y_true = batch.y_true.get(group.clone()).unwrap_or(&[]);
-            let y_pred = batch.y_pred.get(group).unwrap_or(&[]);
-            f32::from(u8::from(in_top_k(argmax(y_true), y_pred, k)))
-        })
+        self.mean.add_hits::<true>(
+            batch,
+            #[inline(always)]
+            |y_true, y_pred| {
+                let own = at_largest(y_true, y_pred.iter().rev().copied());
+                in_top_k(own.unwrap_or(f32::NAN), y_pred, k)
+            },
+        )
     }
 }
 

@@ -217,7 +217,11 @@ impl Layer for EinsumDense {
                 &self.bias_regularizer,
                 &self.bias_constraint,
             );
-            y = y + bias.reshape(beside);
+            // A bias of the last axes is one that products of matrices add themselves.
+            y = match y.shape().dims().ends_with(&shape) {
+                true => y + bias,
+                false => y + bias.reshape(beside),
+            };
         }
         let y = self.activation.call(&y);
         scope.regularize_activity(&y, &self.activity_regularizer);

@@ -28,6 +28,7 @@ mod input;
 mod integer_lookup;
 mod layer_normalization;
 mod leaky_relu;
+mod lookup;
 mod mapped;
 mod margins;
 mod masking;
@@ -97,6 +98,7 @@ pub use spectral_normalization::SpectralNormalization;
 pub use string_lookup::StringLookup;
 pub use unit_normalization::UnitNormalization;
 pub use up_sampling::{Interpolation, UpSampling1D, UpSampling2D, UpSampling3D};
+pub use vocabulary::OovMethod;
 pub use zero_padding::{ZeroPadding1D, ZeroPadding2D, ZeroPadding3D};
 
 pub(crate) use config::{shared_settings, written};

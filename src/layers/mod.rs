@@ -17,11 +17,13 @@ mod einsum_dense;
 mod elu;
 mod embedding;
 mod encoding;
+mod fingerprint;
 mod flatten;
 mod gaussian_dropout;
 mod gaussian_noise;
 mod group_normalization;
 mod hash;
+mod hashed_crossing;
 mod hashing;
 mod identity;
 mod input;
@@ -75,6 +77,7 @@ pub use flatten::Flatten;
 pub use gaussian_dropout::GaussianDropout;
 pub use gaussian_noise::GaussianNoise;
 pub use group_normalization::GroupNormalization;
+pub use hashed_crossing::{Category, HashedCrossing};
 pub use hashing::Hashing;
 pub use identity::Identity;
 pub use input::Input;
@@ -305,6 +308,7 @@ const TABLE: &[Entry<dyn Layer>] = &[
     ("GaussianDropout", &[], |c| Ok(Arc::new(read::<GaussianDropout>("GaussianDropout", c)?))),
     ("GaussianNoise", &[], |c| Ok(Arc::new(read::<GaussianNoise>("GaussianNoise", c)?))),
     ("GroupNormalization", &[], |c| Ok(Arc::new(read::<GroupNormalization>("GroupNormalization", c)?))),
+    ("HashedCrossing", &[], |c| Ok(Arc::new(read::<HashedCrossing>("HashedCrossing", c)?))),
     ("Hashing", &[], |c| Ok(Arc::new(read::<Hashing>("Hashing", c)?))),
     ("Identity", &[], |c| Ok(Arc::new(read::<Identity>("Identity", c)?))),
     ("InputLayer", &[], |c| Ok(Arc::new(read::<Input>("InputLayer", c)?))),

@@ -259,14 +259,13 @@ impl Resolved {
     /// How many numbers a unit sums, and how many units there are for each of them: the `fan_in`
     /// and `fan_out` of initializers.
     pub(super) fn fans(&self) -> [usize; 2] {
-        let sizes = [false, true].map(|kept| {
+        [false, true].map(|kept| {
             let letters = self.kernel_letters.iter().copied();
             let letters: Vec<char> = letters
                 .filter(|c| self.output.contains(c) == kept)
                 .collect();
             self.size(&letters)
-        });
-        sizes
+        })
     }
 
     /// The shape of a bias with these letters of the outputs, and the one in which it is added.

@@ -71,7 +71,7 @@ fn short(text: &[u8]) -> Bits {
                 byte(0) + (byte(n / 2) << 8),
                 length(text) + (byte(n - 1) << 2),
             );
-            mix(y * K2 ^ z * K0) * K2
+            mix((y * K2) ^ (z * K0)) * K2
         }
     }
 }

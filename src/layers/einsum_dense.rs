@@ -44,7 +44,7 @@ use crate::regularizers::Regularizer;
 ///     .add(Input::new([32, 128]))
 ///     .add(EinsumDense::new("abc,cd->abd", [None, Some(64)]).bias_axes("d"));
 /// model.build()?;
-/// assert_eq!(model.layers()[1].output_shape(), [32, 64]);
+/// assert_eq!(model.output_shape()?, [32, 64]);
 /// # Ok::<(), horn::Error>(())
 /// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]

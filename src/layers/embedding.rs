@@ -39,7 +39,8 @@ use crate::regularizers::Regularizer;
 ///     .add(Flatten::new())
 ///     .add(Dense::new(1).activation(Sigmoid));
 /// model.build()?;
-/// assert_eq!(model.layers()[1].output_shape(), [10, 8]);
+/// let shape = model.layers()[1].output_shape();
+/// assert_eq!(shape.as_deref(), Some("(None, 10, 8)"));
 /// # Ok::<(), horn::Error>(())
 /// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]

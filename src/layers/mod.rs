@@ -170,7 +170,7 @@ pub trait Layer: Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::Argument`] for the first that is not; `compile` and `build` return it with the
+    /// [`Error::Argument`](crate::Error::Argument) for the first that is not; `compile` and `build` return it with the
     /// layer's name.
     fn validate(&self) -> Result<()> {
         Ok(())
@@ -344,8 +344,9 @@ const TABLE: &[Entry<dyn Layer>] = &[
 ///
 /// # Errors
 ///
-/// [`Error::Unknown`] for a class that is not there, [`Error::Config`] for a setting that cannot be
-/// understood or is not supported.
+/// [`Error::Unknown`](crate::Error::Unknown) for a class that is not there,
+/// [`Error::Config`](crate::Error::Config) for a setting that cannot be understood or is not
+/// supported.
 ///
 /// # Examples
 ///

@@ -38,7 +38,7 @@ use crate::graph::{Scope, Value};
 ///     .add(Input::new([10]))
 ///     .add(There(ReversibleEmbedding::new(50, 8)));
 /// model.build()?;
-/// assert_eq!(model.layers()[1].output_shape(), [10, 50]);
+/// assert_eq!(model.output_shape()?, [10, 50]);
 /// # Ok::<(), horn::Error>(())
 /// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]

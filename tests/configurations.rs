@@ -133,6 +133,54 @@ proptest! {
     }
 
     #[test]
+    fn layers_of_tables_do_not_panic(
+        pick in 0_usize..10_000,
+        changes in changes(),
+        shape in lengths(1..5),
+    ) {
+        let object = |class: &str, config: Json| json!({"class_name": class, "config": config});
+        let lookup = |vocabulary: Json| json!({
+            "invert": false, "max_tokens": null, "num_oov_indices": 1, "mask_token": null,
+            "output_mode": "count", "sparse": false, "pad_to_max_tokens": false,
+            "idf_weights": null, "vocabulary": vocabulary, "vocabulary_size": 3,
+            "oov_method": "farmhash", "salt": [1, 2],
+        });
+        let all = [
+            object("Embedding", json!({
+                "input_dim": 5, "output_dim": 2, "mask_zero": true,
+            })),
+            object("ReversibleEmbedding", json!({
+                "input_dim": 5, "output_dim": 2, "tie_weights": false, "logit_soft_cap": 3.0,
+            })),
+            object("EinsumDense", json!({
+                "equation": "abc,cde->abde", "output_shape": [null, 2, 3], "bias_axes": "de",
+            })),
+            object("EinsumDense", json!({
+                "equation": "...b,bc->...c", "output_shape": [3], "bias_axes": "c",
+            })),
+            object("Normalization", json!({
+                "axis": [-1], "mean": 0.5, "variance": 2.0, "invert": true,
+            })),
+            object("Normalization", json!({"axis": [1], "mean": null, "variance": null})),
+            object("Discretization", json!({
+                "bin_boundaries": [0.0, 0.5], "num_bins": null, "epsilon": 0.01,
+                "output_mode": "count", "sparse": false,
+            })),
+            object("CategoryEncoding", json!({"num_tokens": 4, "output_mode": "multi_hot"})),
+            object("Hashing", json!({
+                "num_bins": 7, "salt": null, "mask_value": 0, "output_mode": "one_hot",
+            })),
+            object("HashedCrossing", json!({"num_bins": 7, "output_mode": "one_hot"})),
+            object("IntegerLookup", lookup(json!([0, 5]))),
+            object("StringLookup", lookup(json!(["a", "b"]))),
+        ];
+        if let Ok(layer) = config::layer(&changed(&all[pick % all.len()], &changes)) {
+            run(&[&shape], true, |scope, x| scope.layer(&layer, &x[0]));
+            let _ = config::layer_to_keras(&layer).to_string();
+        }
+    }
+
+    #[test]
     fn losses_do_not_panic(
         pick in 0_usize..10_000,
         changes in changes(),

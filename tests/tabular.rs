@@ -281,7 +281,7 @@ fn wrong_settings_are_named_at_build() {
         ),
         (refused(&[4], Hashing::new(0)), ["`num_bins`", "got 0"]),
         (
-            refused(&[4], Discretization::new([2.0, 1.0])),
+            refused(&[4], Discretization::new([1.0, 3.0, 2.0])),
             ["`bin_boundaries`", "sorted"],
         ),
         (

@@ -5,13 +5,14 @@ use serde_json::Value as Json;
 
 use super::config::Base;
 use super::encoding::{OutputMode, encode};
-use super::mapped::map;
+use super::mapped::{map, seen_finite};
 use super::{Layer, shared_settings, written};
 use crate::data::AsRows;
 use crate::error::{Error, Result};
 use crate::graph::{Scope, Value};
 
-/// Numbers as the bins in which they lie: `y` is how many boundaries are at most `x`.
+/// Numbers as the bins in which they lie: `y` is how many boundaries are at most `x`; with boundaries
+/// that fall, how many are above it. NaN lies in the last bin.
 ///
 /// The boundaries are given, or learnt from data by [`adapt`](Discretization::adapt) so that each
 /// bin holds as many numbers. With an `output_mode` the bins are given out as ones and zeros.
@@ -57,7 +58,7 @@ impl Default for Discretization {
 }
 
 impl Discretization {
-    /// With these boundaries, from small to large: one bin more than they are.
+    /// With these boundaries, sorted: one bin more than they are.
     pub fn new(bin_boundaries: impl Into<Vec<f32>>) -> Self {
         Discretization {
             bin_boundaries: Some(bin_boundaries.into()),
@@ -87,11 +88,12 @@ impl Discretization {
 
     shared_settings!(builder);
 
-    /// Learns the boundaries from all numbers of the data.
+    /// Learns the boundaries from all numbers of the data, which it copies to sort them.
     ///
     /// # Errors
     ///
-    /// [`Error::Argument`] for data without numbers, and where boundaries are given.
+    /// [`Error::Argument`] for data without numbers or with NaN or infinity, and where boundaries are
+    /// given.
     pub fn adapt(mut self, data: &(impl AsRows + ?Sized)) -> Result<Self> {
         let rows = data.as_rows();
         let Some(bins) = self.num_bins else {
@@ -109,8 +111,9 @@ impl Discretization {
                 found,
             ));
         }
+        seen_finite("Discretization", &rows)?;
         rows.gather_range(0..rows.len(), &mut values);
-        values.sort_by(f32::total_cmp);
+        values.sort_unstable_by(f32::total_cmp);
         let summary = compress(summarize(&values, self.epsilon), self.epsilon);
         let mut boundaries = compress(summary, 1.0 / bins as f64);
         boundaries.pop();
@@ -126,7 +129,7 @@ impl Discretization {
 
 /// Some of the sorted values, each with how many it stands for.
 fn summarize(values: &[f32], epsilon: f64) -> Vec<(f32, f32)> {
-    let step = (values.len() as f64 * epsilon).max(1.0);
+    let step = (values.len() as f64 / (1.0 / epsilon)).max(1.0);
     let kept = values
         .iter()
         .skip((step - 1.0) as usize)
@@ -147,10 +150,8 @@ fn compress(summary: Vec<(f32, f32)>, epsilon: f64) -> Vec<(f32, f32)> {
             total
         })
         .collect();
-    let parts: Vec<f64> = running
-        .iter()
-        .map(|r| f64::from(*r) / f64::from(total))
-        .collect();
+    // Keras divides in single precision: the last digits of the boundaries depend on it.
+    let parts: Vec<f64> = running.iter().map(|r| f64::from(r / total)).collect();
     let at = |share: f64, of: &dyn Fn(usize) -> f64| {
         let after = parts.partition_point(|part| *part <= share);
         match (after.checked_sub(1), parts.get(after)) {
@@ -184,8 +185,13 @@ impl Layer for Discretization {
             return x.fail("has not seen data: call `adapt` before the model is built".into());
         };
         let depth = boundaries.len() + 1;
+        let falls = !boundaries.is_sorted();
         let bins = map(x, "discretization", move |x| {
-            boundaries.partition_point(|boundary| *boundary <= x) as f32
+            let below = |boundary: &f32| if falls { *boundary > x } else { *boundary <= x };
+            match x.is_nan() {
+                true => (depth - 1) as f32,
+                false => boundaries.partition_point(below) as f32,
+            }
         });
         encode(&bins, self.output_mode, depth, &[])
     }
@@ -209,9 +215,11 @@ impl Layer for Discretization {
             return bad("epsilon", "from 1e-6 to 1", self.epsilon.to_string());
         }
         if let Some(boundaries) = &self.bin_boundaries
-            && !boundaries.is_sorted()
+            && (boundaries.iter().any(|b| b.is_nan())
+                || !(boundaries.is_sorted() || boundaries.iter().rev().is_sorted()))
         {
-            return bad("bin_boundaries", "sorted", format!("{boundaries:?}"));
+            let wanted = "sorted, and without NaN";
+            return bad("bin_boundaries", wanted, format!("{boundaries:?}"));
         }
         if self.sparse || self.output_mode == OutputMode::TfIdf {
             return bad(
@@ -241,17 +249,114 @@ impl Layer for Discretization {
 mod tests {
     use super::*;
 
+    /// What Keras 3.15 learns of these numbers with `num_bins` and `epsilon`.
     #[test]
-    fn boundaries_are_those_of_keras() {
-        // Keras 3.15: Discretization(num_bins=4, epsilon=0.01).adapt(...).bin_boundaries
-        let data: Vec<f32> = (0..200).map(|i| ((i * 37) % 101) as f32 / 10.0).collect();
-        let layer = Discretization::with_bins(4).adapt(&data).expect("data");
-        let got = layer.bin_boundaries().expect("learnt");
-        for (got, want) in got.iter().zip(BOUNDARIES) {
-            assert!((got - want).abs() < 1e-5, "{got} {want}");
+    fn boundaries_are_those_of_keras() -> Result<()> {
+        for (n, epsilon, bins, seed, want) in KERAS {
+            let data: Vec<f32> = (0..*n)
+                .map(|i| ((i * 37 + seed) % 101) as f32 / 10.0 * (1 + i % 3) as f32)
+                .collect();
+            let layer = Discretization::with_bins(*bins)
+                .epsilon(*epsilon)
+                .adapt(&data)?;
+            let got = layer.bin_boundaries().unwrap_or(&[]);
+            assert_eq!(got.len(), want.len());
+            for (got, want) in got.iter().zip(*want) {
+                assert!(
+                    (got - want).abs() <= 1e-6 * want,
+                    "{n} {bins}: {got} {want}"
+                );
+            }
         }
-        assert_eq!(got.len(), BOUNDARIES.len());
+        Ok(())
     }
 
-    const BOUNDARIES: [f32; 3] = [2.399998, 4.999998, 7.499999];
+    type Case = (usize, f64, usize, usize, &'static [f32]);
+
+    const KERAS: &[Case] = &[
+        (200, 0.01, 4, 0, &[3.8999965, 8.399993, 14.999996]),
+        (
+            1000,
+            0.01,
+            7,
+            1,
+            &[
+                2.257_141, 4.614_281, 6.9857125, 9.328569, 13.62857, 18.885714,
+            ],
+        ),
+        (333, 0.03, 5, 2, &[3.2113338, 6.538, 9.919997, 16.804663]),
+        (29, 0.01, 4, 3, &[3.925, 7.9, 13.95]),
+        (5, 0.01, 10, 4, &[0.4, 1.4, 8.2, 10.2]),
+        (
+            1700,
+            0.013,
+            6,
+            5,
+            &[2.648932, 5.334995, 8.0999975, 11.865196, 17.883999],
+        ),
+        (64, 0.5, 3, 6, &[8.4]),
+        (
+            1000,
+            0.001,
+            10,
+            7,
+            &[1.5999037, 3.2, 4.8, 6.5, 8.2, 9.8, 13.2, 16.8, 21.0],
+        ),
+        (
+            777,
+            0.1,
+            12,
+            8,
+            &[
+                1.6000003, 3.2000005, 4.800001, 6.400001, 8.1, 9.700001, 12.9, 16.6, 20.400002,
+            ],
+        ),
+    ];
+
+    #[test]
+    fn bins_are_those_of_keras() -> Result<()> {
+        // Keras 3.15 on JAX.
+        let cases: [(&[f32], &[f32], &[f32]); 3] = [
+            (
+                &[0.0, 1.0],
+                &[f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1.0],
+                &[2., 2., 0., 2.],
+            ),
+            (
+                &[1.0, 0.0],
+                &[2.0, 0.5, 0.0, -1.0, 1.0],
+                &[0., 1., 1., 2., 0.],
+            ),
+            (&[], &[2.0], &[0.]),
+        ];
+        for (boundaries, x, want) in cases {
+            let layer = Discretization::new(boundaries);
+            let mut probe = crate::testing::Probe::layer(&layer, &[1, x.len()], false)?;
+            probe.set_inputs(&[x.to_vec()]);
+            assert_eq!(probe.forward(), want);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn data_that_teach_nothing_are_refused() {
+        let bins = || Discretization::with_bins(3);
+        let nothing: [f32; 0] = [];
+        let errors = [
+            bins().adapt(&nothing),
+            bins().adapt(&[1.0, f32::NAN]),
+            Discretization::new([0.0]).adapt(&[1.0]),
+            Discretization::with_bins(0).adapt(&[1.0]),
+        ];
+        assert!(errors.iter().all(Result::is_err));
+        let message = errors
+            .into_iter()
+            .nth(1)
+            .and_then(Result::err)
+            .expect("NaN");
+        assert!(
+            message.to_string().contains("NaN in row 1, column 0"),
+            "{message}"
+        );
+    }
 }

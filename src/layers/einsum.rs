@@ -89,6 +89,19 @@ impl Equation {
         Ok(equation)
     }
 
+    /// The batch comes first in inputs and outputs, and the kernel does not depend on it.
+    fn check_batch(&self) -> Result<(), String> {
+        let batch = self.input.first();
+        match batch == self.output.first() && batch.is_some_and(|b| !self.kernel.contains(b)) {
+            true => Ok(()),
+            false => Err(
+                "must have the same first letter, that of the batch, in inputs and \
+                          outputs, and not in the kernel"
+                    .into(),
+            ),
+        }
+    }
+
     /// The equation for inputs of this shape and outputs of these lengths, without the batch.
     pub(super) fn resolve(
         &self,
@@ -121,10 +134,12 @@ impl Equation {
         // What is said of the outputs: the batch is known, and so are the axes that stay.
         let said = all_output.iter().skip(1).filter(|c| !stay.contains(c));
         // With `...` before, the batch is one of the axes that stay.
-        let first = usize::from(self.elided == Elided::Before && extra > 0);
-        let named: Vec<char> = match first {
-            1 => self.output.clone(),
-            _ => said.copied().collect(),
+        let named: Vec<char> = match self.elided == Elided::Before && extra > 0 {
+            true => self.output.clone(),
+            false => {
+                self.check_batch()?;
+                said.copied().collect()
+            }
         };
         if named.len() != output.len() {
             return Err(format!(
@@ -219,34 +234,50 @@ impl Resolved {
         let summed = kind(true, true, false);
         let (rows, columns) = (kind(true, false, true), kind(false, true, true));
 
-        let ordered = |value: &Value, from: &[char], parts: [&[char]; 3]| {
-            let order = parts.concat();
-            let places = order
-                .iter()
-                .filter_map(|c| from.iter().position(|f| f == c));
-            let sizes = parts.map(|part| self.size(part));
-            let sorted = value.transpose(places.collect::<Vec<_>>());
-            match both.is_empty() {
-                true => sorted.reshape([sizes[1], sizes[2]]),
-                false => sorted.reshape(sizes),
-            }
+        let a = ordered(x, &input, &[&both[..], &rows, &summed].concat());
+        let letters = [&both[..], &summed, &columns].concat();
+        let b = ordered(kernel, &self.kernel_letters, &letters);
+        let sizes = [&both, &rows, &summed, &columns].map(|letters| self.size(letters));
+        let [count, height, inner, width] = sizes;
+        let product = if both.is_empty() {
+            // Rows keep their axes, so that an equation like that of `Dense` copies nothing.
+            let mut shape = self.shape(&rows);
+            shape.push(inner);
+            a.reshape(shape).matmul(&b.reshape([inner, width]))
+        } else {
+            let a = a.reshape([count, height, inner]);
+            a.matmul(&b.reshape([count, inner, width]))
         };
-        let a = ordered(x, &input, [&both, &rows, &summed]);
-        let b = ordered(kernel, &self.kernel_letters, [&both, &summed, &columns]);
-        let product = a.matmul(&b);
         let order = [both, rows, columns].concat();
-        let shape: Vec<usize> = order.iter().map(|c| self.length(*c)).collect();
-        let places = self
-            .output
-            .iter()
-            .filter_map(|c| order.iter().position(|o| o == c));
-        product.reshape(shape).transpose(places.collect::<Vec<_>>())
+        ordered(&product.reshape(self.shape(&order)), &order, &self.output)
+    }
+
+    fn shape(&self, letters: &[char]) -> Vec<usize> {
+        letters.iter().map(|letter| self.length(*letter)).collect()
+    }
+
+    /// How many numbers a unit sums, and how many units there are for each of them: the `fan_in`
+    /// and `fan_out` of initializers.
+    pub(super) fn fans(&self) -> [usize; 2] {
+        [false, true].map(|kept| {
+            let letters = self.kernel_letters.iter().copied();
+            let letters: Vec<char> = letters
+                .filter(|c| self.output.contains(c) == kept)
+                .collect();
+            self.size(&letters)
+        })
     }
 
     /// The shape of a bias with these letters of the outputs, and the one in which it is added.
     pub(super) fn bias(&self, axes: &str) -> Result<(Vec<usize>, Vec<usize>), String> {
-        if let Some(letter) = axes.chars().find(|c| !self.output.contains(c)) {
-            return Err(format!("`{letter}` is none of the outputs"));
+        let known = self.output.get(1..).unwrap_or(&[]);
+        if let Some(letter) = axes.chars().find(|c| !known.contains(c)) {
+            return Err(format!(
+                "`{letter}` is none of the outputs beside the batch"
+            ));
+        }
+        if axes.is_empty() {
+            return Err("names no axis".into());
         }
         let (place, extra) = self.elided;
         let stays = |i: usize| (place..place + extra).contains(&i);
@@ -270,6 +301,16 @@ impl Resolved {
     }
 }
 
+/// A value with axes of these letters in another order; no op where they are in it.
+fn ordered(value: &Value, from: &[char], to: &[char]) -> Value {
+    let place = |letter: &char| from.iter().position(|known| known == letter);
+    let places: Vec<usize> = to.iter().filter_map(place).collect();
+    match places.is_sorted() {
+        true => value.clone(),
+        false => value.transpose(places),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,6 +329,34 @@ mod tests {
             "...ab,bc->ac",
         ] {
             assert!(Equation::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_batch_stays_where_it_is() {
+        for (text, shape, output) in [
+            ("ab,bc->ca", &[2, 3][..], vec![Some(2)]),
+            ("ab,ac->ac", &[2, 3], vec![Some(3)]),
+            ("...ab,bc->...ca", &[2, 3], vec![Some(2)]),
+            ("ab...,bc->ca...", &[2, 3, 4], vec![Some(2)]),
+        ] {
+            let equation = Equation::parse(text).expect("an equation");
+            let message = equation.resolve(shape, &output).expect_err(text);
+            assert!(message.contains("first letter"), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn biases_name_axes_of_the_outputs() {
+        let equation = Equation::parse("abc,cd->abd").expect("an equation");
+        let resolved = equation
+            .resolve(&[2, 3, 4], &[None, Some(5)])
+            .expect("fits");
+        assert_eq!(resolved.bias("d"), Ok((vec![5], vec![1, 1, 5])));
+        assert_eq!(resolved.bias("b"), Ok((vec![3, 1], vec![1, 3, 1])));
+        assert_eq!(resolved.bias("bd"), Ok((vec![3, 5], vec![1, 3, 5])));
+        for axes in ["", "a", "c", "dx"] {
+            assert!(resolved.bias(axes).is_err(), "{axes}");
         }
     }
 
@@ -323,12 +392,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_equation_is_its_definition(pick in 0_usize..12, dims in prop::collection::vec(1_usize..4, 6)) {
+        fn every_equation_is_its_definition(pick in 0_usize..20, dims in prop::collection::vec(1_usize..4, 6)) {
             let (text, rank, output) = [
                 ("ab,bc->ac", 2, 1), ("abc,cd->abd", 3, 2), ("abc,bcd->ad", 3, 1),
                 ("abc,bde->aced", 3, 3), ("abc,bd->abd", 3, 2), ("...x,xy->...y", 3, 1),
                 ("...x,xy->...y", 2, 1), ("ab...,bc->ac...", 4, 1), ("abc,cb->ab", 3, 1),
                 ("abcd,cde->abe", 4, 2), ("abcd,bec->aedb", 4, 3), ("abc,dc->adb", 3, 2),
+                ("abc,cde->abde", 3, 3), ("abcd,cde->abe", 4, 2), ("abc,bc->abc", 3, 2),
+                ("abc,bc->ac", 3, 1), ("abc,d->abcd", 3, 3), ("...ab,b->...a", 4, 1),
+                ("ab...,bcd->adc...", 3, 2), ("...abc,cdb->...adb", 4, 3),
             ][pick];
             let shape = &dims[..rank];
             let equation = Equation::parse(text).unwrap();

@@ -12,6 +12,7 @@ use crate::constraints::Constraint;
 use crate::error::{Error, Result};
 use crate::graph::{Scope, Value};
 use crate::initializers::{GlorotUniform, Initializer, Zeros};
+use crate::random::Rng;
 use crate::regularizers::Regularizer;
 
 /// A dense layer whose sums an equation describes: `y = activation(einsum(equation, x, kernel) +
@@ -23,8 +24,13 @@ use crate::regularizers::Regularizer;
 /// of the outputs' axes without the batch and the axes behind `...`, with nothing for those that the
 /// inputs give. `bias_axes` names those of the outputs that the bias has.
 ///
-/// Initializers that look at the number of inputs and outputs take the kernel as it is, its last
-/// axis the outputs.
+/// | | shape |
+/// |---|---|
+/// | `kernel` | the lengths of its letters, `GlorotUniform` |
+/// | `bias` | the lengths of the outputs from the first of `bias_axes` on, 1 where it has none; `Zeros` |
+///
+/// Initializers that look at the number of inputs and outputs count as inputs the axes of the kernel
+/// that are summed over, as Keras does.
 ///
 /// Source: <https://keras.io/api/layers/core_layers/einsum_dense/>
 ///
@@ -140,6 +146,49 @@ impl EinsumDense {
     shared_settings!(builder);
 }
 
+/// An initializer that scales by the number of inputs, told which axes of the kernel they are.
+#[derive(Debug)]
+struct Fans {
+    initializer: Arc<dyn Initializer>,
+    fans: [usize; 2],
+}
+
+impl Fans {
+    /// The initializer with these fans, or itself where it does not look at them.
+    fn around(initializer: &Arc<dyn Initializer>, fans: [usize; 2]) -> Arc<dyn Initializer> {
+        let scales = [
+            "VarianceScaling",
+            "GlorotUniform",
+            "GlorotNormal",
+            "HeUniform",
+            "HeNormal",
+            "LecunUniform",
+            "LecunNormal",
+        ];
+        let initializer = Arc::clone(initializer);
+        match scales.contains(&initializer.class_name()) {
+            true => Arc::new(Fans { initializer, fans }),
+            false => initializer,
+        }
+    }
+}
+
+impl Initializer for Fans {
+    fn class_name(&self) -> &str {
+        self.initializer.class_name()
+    }
+
+    /// Every axis of the kernel is either summed over or one of the outputs: as a matrix of the
+    /// two it has the same numbers.
+    fn fill(&self, _shape: &[usize], rng: &mut Rng, out: &mut [f32]) -> Result<()> {
+        self.initializer.fill(&self.fans, rng, out)
+    }
+
+    fn config(&self) -> serde_json::Value {
+        self.initializer.config()
+    }
+}
+
 impl Layer for EinsumDense {
     fn call(&self, scope: &mut Scope, x: &Value) -> Value {
         let equation = Equation::parse(&self.equation)
@@ -151,7 +200,7 @@ impl Layer for EinsumDense {
         let kernel = scope.ruled_weight(
             "kernel",
             &equation.kernel,
-            &self.kernel_initializer,
+            &Fans::around(&self.kernel_initializer, equation.fans()),
             &self.kernel_regularizer,
             &self.kernel_constraint,
         );
@@ -168,7 +217,11 @@ impl Layer for EinsumDense {
                 &self.bias_regularizer,
                 &self.bias_constraint,
             );
-            y = y + bias.reshape(beside);
+            // A bias of the last axes is one that products of matrices add themselves.
+            y = match y.shape().dims().ends_with(&shape) {
+                true => y + bias,
+                false => y + bias.reshape(beside),
+            };
         }
         let y = self.activation.call(&y);
         scope.regularize_activity(&y, &self.activity_regularizer);
@@ -190,4 +243,55 @@ impl Layer for EinsumDense {
     }
 
     shared_settings!(layer masked);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Probe;
+
+    /// Keras 3.15 draws the kernel (4, 2, 5) of this equation between the limits of `fan_in` 4 and
+    /// `fan_out` 10, not those of the last two axes.
+    #[test]
+    fn initializers_count_the_axes_that_are_summed_over() -> Result<()> {
+        let equation = || EinsumDense::new("abc,cde->abde", [None, Some(200), Some(5)]);
+        let largest = |layer: &EinsumDense| -> Result<f32> {
+            let mut model = crate::model::Sequential::new().seed(3);
+            model.push(super::super::Input::new([3, 4]));
+            model.push(layer.clone());
+            model.build()?;
+            let weights = model.get_weights();
+            Ok(weights[0].iter().fold(0.0, |most, w| w.abs().max(most)))
+        };
+        let limit = (6.0_f32 / (4.0 + 1000.0)).sqrt();
+        let got = largest(&equation())?;
+        assert!(got <= limit && got > 0.98 * limit, "{got} {limit}");
+        // An initializer that does not look is left as it is.
+        let uniform = crate::initializers::RandomUniform::new();
+        assert!(largest(&equation().kernel_initializer(uniform))? <= 0.05);
+        Ok(())
+    }
+
+    #[test]
+    fn gradients_are_those_of_finite_differences() -> Result<()> {
+        for (equation, output, axes, shape) in [
+            (
+                "abc,cde->abde",
+                vec![None, Some(2), Some(3)],
+                "be",
+                &[2, 3, 4][..],
+            ),
+            ("...b,bc->...c", vec![Some(3)], "c", &[2, 2, 4]),
+            ("ab...,bc->ac...", vec![Some(3)], "c", &[2, 4, 2]),
+            ("abc,cb->ab", vec![None], "b", &[2, 3, 4]),
+        ] {
+            let layer = EinsumDense::new(equation, output)
+                .bias_axes(axes)
+                .activation(crate::activations::Tanh);
+            let mut probe = Probe::layer(&layer, shape, true)?;
+            probe.randomize(5);
+            assert!(probe.check_gradients(5)? < 1e-2, "{equation}");
+        }
+        Ok(())
+    }
 }

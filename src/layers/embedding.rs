@@ -126,15 +126,15 @@ impl Embedding {
     }
 
     pub(super) fn check(&self, class_name: &str) -> Result<()> {
-        for (argument, length) in [
-            ("input_dim", self.input_dim),
-            ("output_dim", self.output_dim),
-        ] {
-            if length == 0 {
-                return Err(Error::argument(class_name, argument, "at least 1", 0));
-            }
+        let bad =
+            |argument, wanted, found| Err(Error::argument(class_name, argument, wanted, found));
+        match (self.input_dim, self.output_dim) {
+            (0, _) => bad("input_dim", "at least 1", 0),
+            (_, 0) => bad("output_dim", "at least 1", 0),
+            // Ids are `f32`s: above this, neighbours would share a row.
+            (rows, _) if rows > 1 << 24 => bad("input_dim", "at most 16 777 216", rows),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 

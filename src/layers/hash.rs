@@ -5,6 +5,8 @@ use std::hash::Hasher;
 use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher24;
 
+use super::fingerprint::fingerprint;
+
 /// The setting `salt` as Keras writes it: two numbers, or one for both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "OneOrTwo", into = "[u64; 2]")]
@@ -35,13 +37,27 @@ impl From<Salt> for [u64; 2] {
 /// Which of `buckets` a text falls into: by FarmHash's fingerprint, or with a salt by SipHash-2-4.
 pub(super) fn bucket(text: &[u8], buckets: u64, salt: Option<Salt>) -> u64 {
     let hash = match salt {
-        None => farmhash::fingerprint64(text),
+        None => fingerprint(text),
         Some(Salt([a, b])) => {
             let mut hasher = SipHasher24::new_with_keys(a, b);
             hasher.write(text);
             hasher.finish()
         }
     };
+    hash % buckets.max(1)
+}
+
+/// Which of `buckets` a combination falls into: its parts are mixed in one after another, as
+/// TensorFlow crosses features.
+pub(super) fn crossed(parts: impl Iterator<Item = u64>, buckets: u64) -> u64 {
+    const BEGIN: u64 = 0xde_cafc_affe;
+    const FACTOR: u64 = 0xc6a4_a793_5bd1_e995;
+    let mix = |bits: u64| bits ^ (bits >> 47);
+    let hash = parts.fold(BEGIN, |hash, part| {
+        let part = mix(part.wrapping_mul(FACTOR)).wrapping_mul(FACTOR);
+        let both = (hash ^ FACTOR ^ part).wrapping_mul(FACTOR);
+        mix(mix(both).wrapping_mul(FACTOR))
+    });
     hash % buckets.max(1)
 }
 

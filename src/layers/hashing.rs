@@ -13,7 +13,7 @@ use crate::graph::{Scope, Value};
 /// Categories without a vocabulary: each falls into one of `num_bins` bins by a hash of its text.
 ///
 /// Inputs are whole numbers, hashed as their decimal digits; strings are hashed before the model, by
-/// [`bin`](Hashing::bin). Different categories may share a bin. The bins are those of Keras and
+/// [`bin`](Hashing::bin), and so are numbers above 2^24, which are not exact as `f32`. Different categories may share a bin. The bins are those of Keras and
 /// TensorFlow: FarmHash's 64-bit fingerprint, or with a `salt` SipHash-2-4.
 ///
 /// Source: <https://keras.io/api/layers/preprocessing_layers/categorical/hashing/>

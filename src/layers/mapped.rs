@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::data::Rows;
+use crate::error::{Error, Result};
 use crate::graph::{Shape, Value};
 use crate::ops::{Backward, Forward, Operation};
 
@@ -49,4 +51,17 @@ pub(super) fn map(
 ) -> Value {
     let function = Arc::new(function);
     x.custom(Mapped { name, function }, &[])
+}
+
+/// No NaN and no infinity in data that a layer learns from.
+pub(super) fn seen_finite(class_name: &str, rows: &Rows) -> Result<()> {
+    match rows.first_non_finite() {
+        None => Ok(()),
+        Some((row, column, value)) => Err(Error::argument(
+            class_name,
+            "adapt",
+            "given finite numbers",
+            format!("{value} in row {row}, column {column}"),
+        )),
+    }
 }

@@ -17,17 +17,20 @@ mod einsum_dense;
 mod elu;
 mod embedding;
 mod encoding;
+mod fingerprint;
 mod flatten;
 mod gaussian_dropout;
 mod gaussian_noise;
 mod group_normalization;
 mod hash;
+mod hashed_crossing;
 mod hashing;
 mod identity;
 mod input;
 mod integer_lookup;
 mod layer_normalization;
 mod leaky_relu;
+mod lookup;
 mod mapped;
 mod margins;
 mod masking;
@@ -76,6 +79,7 @@ pub use flatten::Flatten;
 pub use gaussian_dropout::GaussianDropout;
 pub use gaussian_noise::GaussianNoise;
 pub use group_normalization::GroupNormalization;
+pub use hashed_crossing::{Category, HashedCrossing};
 pub use hashing::Hashing;
 pub use identity::Identity;
 pub use input::Input;
@@ -100,6 +104,7 @@ pub use spectral_normalization::SpectralNormalization;
 pub use string_lookup::StringLookup;
 pub use unit_normalization::UnitNormalization;
 pub use up_sampling::{Interpolation, UpSampling1D, UpSampling2D, UpSampling3D};
+pub use vocabulary::OovMethod;
 pub use zero_padding::{ZeroPadding1D, ZeroPadding2D, ZeroPadding3D};
 
 pub(crate) use config::{shared_settings, written};
@@ -168,7 +173,7 @@ pub trait Layer: Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::Argument`] for the first that is not; `compile` and `build` return it with the
+    /// [`Error::Argument`](crate::Error::Argument) for the first that is not; `compile` and `build` return it with the
     /// layer's name.
     fn validate(&self) -> Result<()> {
         Ok(())
@@ -306,6 +311,7 @@ const TABLE: &[Entry<dyn Layer>] = &[
     ("GaussianDropout", &[], |c| Ok(Arc::new(read::<GaussianDropout>("GaussianDropout", c)?))),
     ("GaussianNoise", &[], |c| Ok(Arc::new(read::<GaussianNoise>("GaussianNoise", c)?))),
     ("GroupNormalization", &[], |c| Ok(Arc::new(read::<GroupNormalization>("GroupNormalization", c)?))),
+    ("HashedCrossing", &[], |c| Ok(Arc::new(read::<HashedCrossing>("HashedCrossing", c)?))),
     ("Hashing", &[], |c| Ok(Arc::new(read::<Hashing>("Hashing", c)?))),
     ("Identity", &[], |c| Ok(Arc::new(read::<Identity>("Identity", c)?))),
     ("InputLayer", &[], |c| Ok(Arc::new(read::<Input>("InputLayer", c)?))),
@@ -341,8 +347,9 @@ const TABLE: &[Entry<dyn Layer>] = &[
 ///
 /// # Errors
 ///
-/// [`Error::Unknown`] for a class that is not there, [`Error::Config`] for a setting that cannot be
-/// understood or is not supported.
+/// [`Error::Unknown`](crate::Error::Unknown) for a class that is not there,
+/// [`Error::Config`](crate::Error::Config) for a setting that cannot be understood or is not
+/// supported.
 ///
 /// # Examples
 ///

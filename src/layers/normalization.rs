@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::config::Base;
+use super::mapped::seen_finite;
 use super::normalizing::{along, lengths, places};
 use super::{Layer, shared_settings};
 use crate::data::AsRows;
@@ -69,6 +70,34 @@ impl Given {
             Given::One(number) => vec![*number],
             Given::Many(all) => all.iter().flat_map(Given::flat).collect(),
         }
+    }
+
+    /// The lengths of the nested lists; nothing where they differ.
+    fn shape(&self) -> Option<Vec<usize>> {
+        let Given::Many(all) = self else {
+            return Some(Vec::new());
+        };
+        let mut inner = all.iter().map(Given::shape);
+        let first = inner.next().unwrap_or(Some(Vec::new()))?;
+        let same = inner.all(|shape| shape.as_ref() == Some(&first));
+        same.then(|| [&[all.len()], first.as_slice()].concat())
+    }
+
+    /// The numbers beside `x`, whose axes at `places` have these lengths: the last axis of the lists
+    /// is the last of those. Nothing where they do not fit.
+    fn beside(&self, x: &Value, places: &[usize], lengths: &[usize]) -> Option<Value> {
+        let shape = self.shape()?;
+        let missing = lengths.len().checked_sub(shape.len())?;
+        let whole = [vec![1; missing], shape].concat();
+        let fits = whole
+            .iter()
+            .zip(lengths)
+            .all(|(own, n)| own == n || *own == 1);
+        let mut beside = vec![1; x.rank()];
+        for (place, length) in places.iter().zip(&whole) {
+            *beside.get_mut(*place)? = *length;
+        }
+        fits.then(|| x.constant(&self.flat(), beside))
     }
 }
 
@@ -158,7 +187,8 @@ impl Normalization {
         self
     }
 
-    /// The mean and the variance, in place of adapting: one number, or one for each place.
+    /// The mean and the variance, in place of adapting: one number, or one for each place of the
+    /// last of the axes.
     pub fn mean_and_variance(
         mut self,
         mean: impl Into<Vec<f32>>,
@@ -186,8 +216,8 @@ impl Normalization {
     ///
     /// # Errors
     ///
-    /// [`Error::Argument`] for data without rows, for an axis that they do not have, and where mean
-    /// and variance are given.
+    /// [`Error::Argument`] for data without rows or with NaN or infinity, for an axis that they do not
+    /// have, and where mean and variance are given.
     pub fn adapt(mut self, data: &(impl AsRows + ?Sized)) -> Result<Self> {
         let rows = data.as_rows();
         let bad = |argument: &'static str, expected: String, found: String| {
@@ -200,6 +230,7 @@ impl Normalization {
                 "data".into(),
             );
         }
+        seen_finite("Normalization", &rows)?;
         if rows.is_empty() || rows.row_size() == 0 {
             return bad(
                 "adapt",
@@ -217,7 +248,7 @@ impl Normalization {
         let mut kept = Vec::new();
         for axis in self.setting().axes() {
             match shape.axis(*axis) {
-                Some(place) if place > 0 => kept.push(place),
+                Some(place) if place > 0 && !kept.contains(&place) => kept.push(place),
                 _ => {
                     let wanted = format!("an axis of data of shape {shape}, not the rows");
                     return bad("axis", wanted, axis.to_string());
@@ -248,22 +279,17 @@ impl Normalization {
         let shape = lengths(x, places);
         let size: usize = shape.iter().product();
         if let (Some(mean), Some(variance)) = (&self.mean, &self.variance) {
-            let (mean, variance) = (mean.flat(), variance.flat());
-            let beside = |numbers: &[f32]| match numbers {
-                [one] => x.constant(&[*one], []),
-                all => along(x, &x.constant(all, &shape), places),
-            };
-            if ![1, size].contains(&mean.len()) || mean.len() != variance.len() {
+            let beside = |given: &Given| given.beside(x, places, &shape);
+            let values = beside(mean).zip(beside(variance));
+            if values.is_none() {
                 x.fail(format!(
-                    "`mean` and `variance` must be one number or {size} for inputs of shape {}, got \
-                     {} and {}",
+                    "`mean` and `variance` must fit lengths {shape:?} of inputs of shape {}, got \
+                     {:?}",
                     x.shape(),
-                    mean.len(),
-                    variance.len()
+                    mean.shape().unwrap_or_default()
                 ));
-                return None;
             }
-            return Some((beside(&mean), beside(&variance)));
+            return values;
         }
         let (mean, variance) = match &self.seen {
             Seen::Nothing => {
@@ -341,16 +367,137 @@ impl Layer for Normalization {
     }
 
     fn validate(&self) -> Result<()> {
-        match (&self.mean, &self.variance) {
-            (Some(_), None) | (None, Some(_)) => Err(Error::argument(
-                "Normalization",
-                "mean",
-                "given together with `variance`",
-                "one of them",
-            )),
+        let bad = |expected: String, found: &str| {
+            let found = found.to_string();
+            Err(Error::argument("Normalization", "mean", expected, found))
+        };
+        let (mean, variance) = match (&self.mean, &self.variance) {
+            (None, None) => return Ok(()),
+            (Some(mean), Some(variance)) => (mean, variance),
+            _ => return bad("given together with `variance`".into(), "one of them"),
+        };
+        let axes = self.setting().axes().len();
+        match mean.shape() {
+            None => bad("lists of one length".into(), "others"),
+            shape if shape != variance.shape() => {
+                bad("as many as `variance`".into(), &format!("{shape:?}"))
+            }
+            Some(shape) if shape.len() > axes => {
+                let wanted = format!("lists no deeper than {axes}, the number of axes");
+                bad(wanted, &format!("{shape:?}"))
+            }
             _ => Ok(()),
         }
     }
 
     shared_settings!(layer masked);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Probe;
+    use serde_json::json;
+
+    fn outputs(config: serde_json::Value) -> Result<Vec<f32>> {
+        let json = json!({"class_name": "Normalization", "config": config});
+        let layer = crate::layers::from_keras(&json)?;
+        let mut probe = Probe::layer(&layer, &[2, 2, 3], false)?;
+        probe.set_inputs(&[(0..12).map(|i| i as f32).collect()]);
+        Ok(probe.forward())
+    }
+
+    /// Keras 3.15 on JAX: the same layers on 0 to 11 in the shape (2, 2, 3).
+    #[test]
+    fn given_numbers_stretch_along_the_axes_as_in_keras() -> Result<()> {
+        let cases = [
+            (
+                json!({"axis": [1, 2], "mean": [1.0, 2.0, 3.0], "variance": [1.0, 4.0, 9.0]}),
+                [
+                    -1.0,
+                    -0.5,
+                    -0.33333334,
+                    2.0,
+                    1.0,
+                    0.6666667,
+                    5.0,
+                    2.5,
+                    1.6666667,
+                    8.0,
+                    4.0,
+                    2.6666667,
+                ],
+            ),
+            (
+                json!({"axis": [1, 2], "mean": [[1.0], [2.0]], "variance": [[1.0], [4.0]]}),
+                [-1.0, 0.0, 1.0, 0.5, 1.0, 1.5, 5.0, 6.0, 7.0, 3.5, 4.0, 4.5],
+            ),
+            (
+                json!({"axis": [2, 1], "mean": [[1, 2, 3], [4, 5, 6]], "variance": [[1, 1, 1], [4, 4, 4]]}),
+                [
+                    -1.0, -1.0, -1.0, -0.5, -0.5, -0.5, 5.0, 5.0, 5.0, 2.5, 2.5, 2.5,
+                ],
+            ),
+            (
+                json!({"axis": [1], "mean": [1.0], "variance": [4.0]}),
+                [-0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0],
+            ),
+            (
+                json!({"axis": null, "mean": 1.0, "variance": 4.0, "invert": true}),
+                [
+                    1.0, 3.0, 5.0, 7.0, 9.0, 11.0, 13.0, 15.0, 17.0, 19.0, 21.0, 23.0,
+                ],
+            ),
+        ];
+        for (config, want) in cases {
+            let got = outputs(config.clone())?;
+            let close = |(got, want): (&f32, &f32)| (got - want).abs() < 1e-6;
+            assert!(got.iter().zip(&want).all(close), "{config}: {got:?}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn numbers_that_do_not_fit_are_refused() {
+        for config in [
+            json!({"mean": [1.0, 2.0], "variance": [4.0, 4.0]}),
+            json!({"mean": [[1.0, 2.0, 3.0]], "variance": [[1.0, 2.0, 3.0]]}),
+            json!({"mean": [1.0, 2.0, 3.0], "variance": 1.0}),
+            json!({"mean": 1.0}),
+            json!({"axis": [1, 2], "mean": [[1.0], [2.0, 3.0]], "variance": [[1.0], [2.0, 3.0]]}),
+            json!({"mean": [], "variance": []}),
+        ] {
+            assert!(outputs(config.clone()).is_err(), "{config}");
+        }
+        assert!(
+            Normalization::new()
+                .adapt(&[[1.0, f32::NAN]].concat())
+                .is_err()
+        );
+    }
+
+    /// One pass about a first value far from the mean, against two passes in `f64`.
+    #[test]
+    fn moments_do_not_cancel() -> Result<()> {
+        let data: Vec<f32> = (0..5000)
+            .map(|i| 20_000.0 + (i as f32 * 0.1).sin())
+            .collect();
+        let layer = Normalization::new().axes([]).adapt(&data)?;
+        let n = data.len() as f64;
+        let mean = data.iter().map(|v| f64::from(*v)).sum::<f64>() / n;
+        let squares = data.iter().map(|v| (f64::from(*v) - mean).powi(2));
+        let variance = squares.sum::<f64>() / n;
+        let Seen::Data {
+            mean: m,
+            variance: v,
+        } = &layer.seen
+        else {
+            panic!("adapted");
+        };
+        assert!(
+            (f64::from(m[0]) - mean).abs() < 2e-3
+                && (f64::from(v[0]) / variance - 1.0).abs() < 1e-6
+        );
+        Ok(())
+    }
 }

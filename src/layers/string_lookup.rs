@@ -7,7 +7,7 @@ use super::config::Base;
 use super::encoding::OutputMode;
 use super::vocabulary::{Vocabulary, lookup_builder};
 use super::{Layer, shared_settings, written};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::graph::{Scope, Value};
 
 /// Words that name categories, as indices from 0 on.
@@ -18,6 +18,9 @@ use crate::graph::{Scope, Value};
 /// [`adapt`](StringLookup::adapt), the most frequent first; of equally frequent ones the last in the
 /// alphabet, as in Keras. Index 0 stands for what is not known (with a `mask_token`, 0 for that and
 /// 1 for what is not known).
+///
+/// Its configuration holds the vocabulary also where it is learnt, which Keras reads but does not do:
+/// it keeps such in a file of its own.
 ///
 /// Source: <https://keras.io/api/layers/preprocessing_layers/categorical/string_lookup/>
 ///
@@ -67,12 +70,8 @@ impl From<Read> for StringLookup {
 
 impl Default for StringLookup {
     fn default() -> Self {
-        let base = Base {
-            dtype: "string".into(),
-            ..Base::default()
-        };
         StringLookup {
-            base,
+            base: Base::default(),
             lookup: Vocabulary::new("[UNK]".to_string()),
             encoding: "utf-8".into(),
         }
@@ -92,25 +91,22 @@ impl StringLookup {
     ///
     /// # Errors
     ///
-    /// [`Error::Argument`] where the vocabulary is given.
+    /// [`Error::Argument`](crate::Error::Argument) for data without words, and where the vocabulary is given.
     pub fn adapt<'a, S: AsRef<str> + 'a, D: ndarray::Dimension>(
         mut self,
         data: &ndarray::ArrayRef<S, D>,
     ) -> Result<Self> {
-        let rows = data.shape().first().copied().unwrap_or(1).max(1);
-        let words: Vec<String> = data.iter().map(|word| word.as_ref().to_string()).collect();
-        let rows = words
-            .chunks((words.len() / rows).max(1))
-            .map(<[String]>::to_vec);
+        let in_a_row = data.shape().iter().skip(1).product::<usize>();
+        let mut words = data.iter().map(|word| word.as_ref().to_string());
+        let rows = (0..data.shape().first().copied().unwrap_or(1))
+            .map(|_| words.by_ref().take(in_a_row).collect());
         self.lookup.adapt("StringLookup", rows)?;
         Ok(self)
     }
 
     /// The word of each index, those of mask and unknown included.
     pub fn get_vocabulary(&self) -> Vec<String> {
-        (0..self.lookup.depth())
-            .filter_map(|index| self.lookup.token(index))
-            .collect()
+        self.lookup.all()
     }
 
     /// The index of each word, or with an [`output_mode`](Self::output_mode) rows of ones and zeros:
@@ -118,101 +114,20 @@ impl StringLookup {
     ///
     /// # Errors
     ///
-    /// [`Error::Argument`] for a word that is not known, with its place, where there is no index for
+    /// [`Error::Argument`](crate::Error::Argument) for a word that is not known, with its place, where there is no index for
     /// such; settings out of range; where it has not seen data.
     pub fn call<S: AsRef<str>, D: ndarray::Dimension>(
         &self,
         words: &ndarray::ArrayRef<S, D>,
     ) -> Result<ArrayD<f32>> {
-        self.lookup.validate("StringLookup")?;
-        if self.lookup.tokens().is_none() {
-            let wanted = "called before the words are looked up";
-            return Err(Error::argument("StringLookup", "adapt", wanted, "no words"));
-        }
-        let table = self.lookup.table();
-        let mut indices = Vec::with_capacity(words.len());
-        for (place, word) in words.iter().enumerate() {
-            let word = word.as_ref().to_string();
-            match table.index(&word) {
-                Some(index) => indices.push(index),
-                None if table.masks(&word) => indices.push(usize::MAX),
-                None => {
-                    let row =
-                        place / (words.len() / words.shape().first().unwrap_or(&1).max(&1)).max(1);
-                    return Err(Error::argument(
-                        "StringLookup",
-                        format!("words, row {row}"),
-                        "in the vocabulary, where `num_oov_indices` is 0",
-                        format!("{word:?}"),
-                    ));
-                }
-            }
-        }
-        self.encoded(&indices, words.shape())
-    }
-
-    /// Indices as the output mode has them; `usize::MAX` counts for nothing.
-    fn encoded(&self, indices: &[usize], shape: &[usize]) -> Result<ArrayD<f32>> {
-        let depth = self.lookup.depth();
-        let whole = |shape: &[usize], numbers: Vec<f32>| {
-            ArrayD::from_shape_vec(shape, numbers)
-                .map_err(|error| Error::argument("StringLookup", "words", "an array", error))
-        };
-        let mode = self.lookup.output_mode;
-        if mode == OutputMode::Int {
-            return whole(shape, indices.iter().map(|index| *index as f32).collect());
-        }
-        // Words that share a row of the output.
-        let together = match (mode, shape) {
-            (OutputMode::OneHot, _) => 1,
-            (_, [_, words]) => *words,
-            _ => {
-                let wanted = "words of shape (batch, words) in this `output_mode`";
-                return Err(Error::argument(
-                    "StringLookup",
-                    "words",
-                    wanted,
-                    format!("{shape:?}"),
-                ));
-            }
-        };
-        let outer = match (mode, shape) {
-            (OutputMode::OneHot, [outer @ .., 1]) if !outer.is_empty() => outer,
-            (OutputMode::OneHot, all) => all,
-            (_, all) => all.get(..1).unwrap_or(&[]),
-        };
-        let mut out = vec![0.0; indices.len() / together.max(1) * depth];
-        for (row, indices) in out
-            .chunks_exact_mut(depth.max(1))
-            .zip(indices.chunks(together.max(1)))
-        {
-            for index in indices {
-                if let Some(place) = row.get_mut(*index) {
-                    *place += 1.0;
-                }
-            }
-            match mode {
-                OutputMode::MultiHot => row.iter_mut().for_each(|n: &mut f32| *n = n.min(1.0)),
-                OutputMode::TfIdf => {
-                    row.iter_mut()
-                        .zip(self.lookup.weights())
-                        .for_each(|(n, w)| *n *= w);
-                }
-                _ => {}
-            }
-        }
-        whole(&[outer, &[depth]].concat(), out)
+        let tokens = words.iter().map(|word| word.as_ref().to_string());
+        self.lookup.look_up("StringLookup", tokens, words.shape())
     }
 
     /// The word of each index; that of the unknown for numbers that are none.
     pub fn inverse(&self, indices: &[f32]) -> Vec<String> {
-        let word = |index: &f32| {
-            let known = (*index >= 0.0 && index.fract() == 0.0).then_some(*index as usize);
-            self.lookup
-                .token(known.unwrap_or(usize::MAX))
-                .unwrap_or_default()
-        };
-        indices.iter().map(word).collect()
+        let words = self.lookup.inverse(indices);
+        words.map(Option::unwrap_or_default).collect()
     }
 
     /// The words of an array of indices.
@@ -243,6 +158,9 @@ impl Layer for StringLookup {
     }
 
     fn config(&self) -> serde_json::Value {
-        written(self)
+        written(&StringLookup {
+            lookup: self.lookup.saved(),
+            ..self.clone()
+        })
     }
 }

@@ -11,12 +11,16 @@ use super::encoding::OutputMode;
 use super::hash::{Salt, bucket};
 use crate::error::{Error, Result};
 
-/// How categories outside the vocabulary are spread over several indices.
+/// How numbers outside the vocabulary of an [`IntegerLookup`](super::IntegerLookup) are spread over
+/// several indices.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum OovMethod {
+#[non_exhaustive]
+pub enum OovMethod {
+    /// By the remainder of the number.
     #[default]
     FloorMod,
+    /// By FarmHash of its decimal digits, or with a salt by SipHash: evenly, whatever the numbers.
     FarmHash,
 }
 
@@ -60,11 +64,16 @@ fn one() -> usize {
 
 /// A category.
 pub(super) trait Token: Clone + Debug + Display + Ord + Hash {
+    /// Whether those that are not known are always spread by a hash.
+    const HASHED: bool;
+
     /// Which of several indices for what is not known it gets.
     fn outside(&self, indices: usize, method: OovMethod, salt: Option<Salt>) -> usize;
 }
 
 impl Token for i64 {
+    const HASHED: bool = false;
+
     fn outside(&self, indices: usize, method: OovMethod, salt: Option<Salt>) -> usize {
         match method {
             OovMethod::FloorMod => self.rem_euclid(indices as i64) as usize,
@@ -74,6 +83,8 @@ impl Token for i64 {
 }
 
 impl Token for String {
+    const HASHED: bool = true;
+
     fn outside(&self, indices: usize, _method: OovMethod, salt: Option<Salt>) -> usize {
         bucket(self.as_bytes(), indices as u64, salt) as usize
     }
@@ -129,13 +140,28 @@ impl<T: Token> Vocabulary<T> {
         mask.chain(oov).collect()
     }
 
-    /// How many indices there are.
+    /// How many indices have a token, those of mask and unknown included.
+    pub(super) fn size(&self) -> usize {
+        self.token_start() + self.tokens().map_or(0, <[T]>::len)
+    }
+
+    /// How long rows of ones and zeros are.
     pub(super) fn depth(&self) -> usize {
-        let known = self.token_start() + self.tokens().map_or(0, <[T]>::len);
-        match self.pad_to_max_tokens {
-            true => self.max_tokens.unwrap_or(known),
-            false => known,
+        match self.max_tokens {
+            Some(most) if self.pad_to_max_tokens => most,
+            _ => self.size(),
         }
+    }
+
+    /// The settings with what was learnt among them, so that a configuration holds all.
+    pub(super) fn saved(&self) -> Self {
+        let mut saved = self.clone();
+        if let Some((tokens, weights)) = saved.learnt.take() {
+            saved.vocabulary = Some(tokens);
+            saved.idf_weights = (self.output_mode == OutputMode::TfIdf).then_some(weights);
+        }
+        saved.vocabulary_size = self.tokens().map(|_| self.size());
+        saved
     }
 
     /// The weights of [`OutputMode::TfIdf`], one for each index.
@@ -172,14 +198,20 @@ impl<T: Token> Vocabulary<T> {
         let mut total = 0_u64;
         for mut tokens in documents {
             total += 1;
-            for token in &tokens {
-                counts.entry(token.clone()).or_default().0 += 1;
-            }
             tokens.sort_unstable();
-            tokens.dedup();
-            for token in tokens {
-                counts.entry(token).or_default().1 += 1;
+            for same in tokens.chunk_by(|a, b| a == b) {
+                let Some(token) = same.first() else { continue };
+                let (count, documents) = match counts.get_mut(token) {
+                    Some(known) => known,
+                    None => counts.entry(token.clone()).or_default(),
+                };
+                *count += same.len() as u64;
+                *documents += 1;
             }
+        }
+        if counts.is_empty() {
+            let wanted = "given data with tokens";
+            return Err(Error::argument(class_name, "adapt", wanted, "none"));
         }
         for special in self.mask_token.iter().chain(&self.oov_token) {
             counts.remove(special);
@@ -251,6 +283,14 @@ impl<T: Token> Vocabulary<T> {
             let found = format!("{:?}", self.output_mode);
             return bad("output_mode", "`Int` where it inverts".into(), found);
         }
+        if self.idf_weights.is_some() && self.output_mode != OutputMode::TfIdf {
+            let found = format!("`{:?}`", self.output_mode);
+            return bad("output_mode", "`TfIdf` with `idf_weights`".into(), found);
+        }
+        if self.salt.is_some() && !T::HASHED && self.oov_method == OovMethod::FloorMod {
+            let wanted = "`FarmHash` with a `salt`".into();
+            return bad("oov_method", wanted, "`FloorMod`".into());
+        }
         if self.num_oov_indices > 1 << 24 {
             let found = self.num_oov_indices.to_string();
             return bad("num_oov_indices", "at most 16 777 216".into(), found);
@@ -270,16 +310,12 @@ impl<T: Token> Vocabulary<T> {
                 format!("{:?} twice", pair[0]),
             );
         }
-        if let Some(mask) = self
-            .mask_token
-            .as_ref()
-            .filter(|mask| tokens.contains(mask))
-        {
-            return bad(
-                "vocabulary",
-                "without the mask token".into(),
-                format!("{mask:?}"),
-            );
+        // The token of the unknown is not used but on the way back.
+        let oov = self.oov_token.iter().filter(|_| self.invert);
+        let mut special = self.mask_token.iter().chain(oov);
+        if let Some(token) = special.find(|token| tokens.contains(token)) {
+            let wanted = "without the tokens of mask and unknown, or with all of them in front";
+            return bad("vocabulary", wanted.into(), format!("{token:?}"));
         }
         let size = self.token_start() + tokens.len();
         if let Some(most) = self.max_tokens.filter(|most| size > *most) {
@@ -374,6 +410,13 @@ macro_rules! lookup_builder {
         /// A token that stands for nothing, with the index 0. Default: none.
         pub fn mask_token(mut self, token: impl Into<$token>) -> Self {
             self.lookup.mask_token = Some(token.into());
+            self
+        }
+
+        /// Spreads tokens that are not known over several indices by SipHash, of two numbers of one's
+        /// own. Default: by FarmHash.
+        pub fn salt(mut self, a: u64, b: u64) -> Self {
+            self.lookup.salt = Some($crate::layers::hash::Salt([a, b]));
             self
         }
 

@@ -214,7 +214,7 @@ impl Scope {
     /// model.compile(Compile::new(SGD::new(), MeanSquaredError::new()))?;
     /// model.fit(&Array2::<f32>::ones((8, 2)), &Array2::<f32>::ones((8, 1)),
     ///     Fit::new().batch_size(2).verbose(0))?;
-    /// assert_eq!(model.weights()[0].values(), [4.0]);
+    /// assert_eq!(model.weights()[0].values()[[]], 4.0);
     /// # Ok::<(), horn::Error>(())
     /// ```
     pub fn assign(&mut self, variable: &Value, value: &Value) {

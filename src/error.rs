@@ -66,6 +66,12 @@ pub enum Error {
     /// The model has no layers.
     #[error("the model has no layers: add one with `.add(Dense::new(units))`")]
     NoLayers,
+    /// The tensors that a model was made of do not make one.
+    #[error("the model's inputs and outputs do not fit together: {message}")]
+    Graph {
+        /// What is wrong.
+        message: String,
+    },
     /// The method needs variables, and the model has none yet.
     #[error("`{method}` needs a built model: call `compile` or `build` first")]
     NotBuilt {

@@ -53,7 +53,7 @@
 //!
 //! Training needs a loss, which says how wrong the predictions are, and an optimizer, which
 //! changes the weights to make it smaller. Metrics, such as the share of right answers, are for
-//! you to read. [`compile`](Sequential::compile) checks that all of it fits together and turns
+//! you to read. [`compile`](Model::compile) checks that all of it fits together and turns
 //! the model into a plan for the machine that it runs on.
 //!
 //! ```
@@ -71,7 +71,7 @@
 //! # 4. Fit it
 //!
 //! An epoch goes through all rows once, in batches; after each batch the weights change a little.
-//! [`fit`](Sequential::fit) prints how it goes and returns what it printed as a [`History`].
+//! [`fit`](Model::fit) prints how it goes and returns what it printed as a [`History`].
 //!
 //! ```
 //! # use horn::prelude::*;
@@ -90,7 +90,7 @@
 //!
 //! # 5. Evaluate it
 //!
-//! [`evaluate`](Sequential::evaluate) gives the loss and the metrics on any data. Here they are
+//! [`evaluate`](Model::evaluate) gives the loss and the metrics on any data. Here they are
 //! the very rows that the network has learned from, so that it may look better than it is;
 //! [`validation_split`](Fit::validation_split) keeps rows apart for an honest answer.
 //!
@@ -113,7 +113,7 @@
 //!
 //! # 6. Predict with it
 //!
-//! [`predict`](Sequential::predict) gives a probability for each row. Rounded, it is an answer:
+//! [`predict`](Model::predict) gives a probability for each row. Rounded, it is an answer:
 //! 1 or 0.
 //!
 //! ```
@@ -186,7 +186,7 @@
 //! | you want to | look at |
 //! |---|---|
 //! | know what each choice above means | [`_tutorial`] |
-//! | see what a model looks like inside | [`Sequential::summary`], [`Sequential::weights`] |
+//! | see what a model looks like inside | [`Model::summary`], [`Model::weights`] |
 //! | validate, weigh classes, resume, print less | [`Fit`] |
 //! | choose another layer, or write one | [`layers`], [`layers::Layer`] |
 //! | choose another activation, or write one | [`activations`], [`activations::activation_fn`] |
@@ -251,7 +251,7 @@ pub mod _tutorial {}
 
 pub use data::load_csv;
 pub use error::{Error, Result};
-pub use model::{Compile, Evaluate, Fit, History, Predictor, Scores, Sequential};
+pub use model::{Compile, Evaluate, Fit, History, Model, Predictor, Scores, Sequential};
 
 /// Tests the program in the README.
 #[cfg(doctest)]

@@ -30,7 +30,8 @@ pub use crate::metrics::{
     Recall, RootMeanSquaredError, SparseCategoricalAccuracy, TopKCategoricalAccuracy,
 };
 pub use crate::model::{
-    Compile, Evaluate, Fit, History, Predictor, Scores, Sequential, Summary, Weight,
+    Apply, Compile, Evaluate, Fit, History, Model, Predictor, Scores, Sequential, Shared, Summary,
+    Tensor, Weight,
 };
 pub use crate::optimizers::{
     self, Adam, AdamW, CosineDecay, ExponentialDecay, Optimizer, RMSprop, SGD,

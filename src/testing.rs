@@ -111,6 +111,21 @@ impl Probe {
         })
     }
 
+    /// A layer of several inputs, of these shapes.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the shapes or the settings.
+    pub fn layer_of(layer: &dyn Layer, shapes: &[&[usize]], training: bool) -> Result<Probe> {
+        Probe::new(shapes, training, |scope, inputs| {
+            let outputs = scope.layers(layer, inputs);
+            match outputs.into_iter().next() {
+                Some(output) => output,
+                None => scope.fail("no output".into()),
+            }
+        })
+    }
+
     /// The paths and shapes of the weights, in order.
     pub fn weights(&self) -> Vec<(String, Vec<usize>)> {
         let specs = self.variables.specs.iter();

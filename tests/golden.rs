@@ -20,6 +20,14 @@ use serde_json::{Value as Json, json};
 /// Classes and names that this crate promises: a case that needs only these must run.
 const PROMISED: &[&str] = &[
     // Layers.
+    "Add",
+    "Average",
+    "Concatenate",
+    "Dot",
+    "Maximum",
+    "Minimum",
+    "Multiply",
+    "Subtract",
     "InputLayer",
     "Dense",
     "Activation",
@@ -498,7 +506,14 @@ fn layers_agree() {
         let layer = config::layer(&case["layer"])?;
         let training = case["training"].as_bool().unwrap_or(false);
         let mut check = Check::single();
-        let mut probe = Probe::layer(&layer, &shape(&case["x"]), training)?;
+        // A layer that merges has several inputs.
+        let inputs: Vec<&Json> = match case["inputs"].as_array() {
+            Some(inputs) => inputs.iter().collect(),
+            None => vec![&case["x"]],
+        };
+        let shapes: Vec<Vec<usize>> = inputs.iter().map(|input| shape(input)).collect();
+        let shapes: Vec<&[usize]> = shapes.iter().map(Vec::as_slice).collect();
+        let mut probe = Probe::layer_of(&layer, &shapes, training)?;
         let weights = case["weights"].as_array().expect("weights");
         let given: Vec<Vec<usize>> = weights.iter().map(shape).collect();
         let own: Vec<Vec<usize>> = probe
@@ -513,7 +528,12 @@ fn layers_agree() {
             return Ok(check);
         }
         probe.set_weights(&weights.iter().map(numbers).collect::<Vec<_>>());
-        probe.set_inputs(&[numbers(&case["x"])]);
+        probe.set_inputs(
+            &inputs
+                .iter()
+                .map(|input| numbers(input))
+                .collect::<Vec<_>>(),
+        );
         let expected = &case["expected"];
         check.close("y", &probe.forward(), &numbers(&expected["y"]));
         if probe.output_shape() != shape(&expected["y"]) {
@@ -525,6 +545,18 @@ fn layers_agree() {
         // Ids, which an embedding takes, have no gradient.
         if let Some(dx) = expected.get("dx") {
             check.close("dx", &gradients.inputs[0], &numbers(dx));
+        }
+        for (i, want) in expected["dinputs"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .enumerate()
+        {
+            check.close(
+                &format!("dinputs {i}"),
+                &gradients.inputs[i],
+                &numbers(want),
+            );
         }
         for (i, want) in expected["state"]
             .as_array()

@@ -49,8 +49,8 @@ pub(crate) struct Plan {
     /// About how many multiply-adds a forward pass takes.
     pub(crate) work: usize,
     pub(crate) ports: Vec<PortPlace>,
-    /// The port of the targets, among [`ports`](Self::ports).
-    pub(crate) targets: Option<PortPlace>,
+    /// The ports of targets that are read, among [`ports`](Self::ports).
+    pub(crate) targets: Vec<PortPlace>,
     /// Where the weights of the samples are written.
     pub(crate) sample_weight: Option<Range<usize>>,
     pub(crate) outputs: Vec<(Place, Shape)>,
@@ -257,7 +257,7 @@ impl<'a> Planner<'a> {
         // Metrics read targets and weights after a run.
         let watched = matches!(
             self.nodes[id].op,
-            Op::Input(Port::Targets | Port::SampleWeight)
+            Op::Input(Port::Targets(_) | Port::SampleWeight)
         );
         if watched || self.kept.contains(&id) || self.goal.loss == Some(id) {
             last = usize::MAX;
@@ -405,7 +405,11 @@ impl<'a> Planner<'a> {
             pulls,
             constants,
             workspace,
-            targets: port(Port::Targets),
+            targets: ports
+                .iter()
+                .filter(|port| matches!(port.port, Port::Targets(_)))
+                .cloned()
+                .collect(),
             sample_weight: port(Port::SampleWeight).map(|port| port.range),
             ports,
             outputs: self

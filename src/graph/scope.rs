@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::initializers::Initializer;
 use crate::ops::random::{Distribution, Random};
 use crate::ops::{Op, Port};
-use crate::random::path_hash;
+use crate::random::{Rng, path_hash};
 use crate::shape::Shape;
 
 /// What a layer declares its weights in, and asks whether the model is training.
@@ -64,6 +64,28 @@ struct Level {
     trainable: bool,
     /// How many layers of each class it has held, for their names.
     counts: HashMap<String, usize>,
+    /// What its variables begin with, by their paths in it.
+    given: HashMap<String, Copied>,
+}
+
+/// Values that are there already, as an initializer.
+#[derive(Debug, Clone)]
+struct Copied {
+    shape: Shape,
+    values: Arc<[f32]>,
+}
+
+impl Initializer for Copied {
+    fn class_name(&self) -> &str {
+        "Copied"
+    }
+
+    fn fill(&self, _shape: &[usize], _rng: &mut Rng, out: &mut [f32]) -> Result<()> {
+        for (to, from) in out.iter_mut().zip(self.values.iter()) {
+            *to = *from;
+        }
+        Ok(())
+    }
 }
 
 /// What is left of a scope when the model has been traced.
@@ -158,6 +180,7 @@ impl Scope {
                 ));
             }
             None => {
+                let initializer = self.given(&path, shape).unwrap_or(initializer);
                 self.variables.specs.push(Spec {
                     path,
                     shape,
@@ -186,6 +209,38 @@ impl Scope {
         let value = Value::new(&self.graph, id, shape);
         self.read.insert(number, value.clone());
         value
+    }
+
+    /// Variables of the layer that is being traced begin with these values, where path and shape are
+    /// the same.
+    pub(crate) fn give(&mut self, variables: &Variables, values: &[f32]) {
+        if self.complete {
+            return;
+        }
+        let Some(level) = self.levels.last_mut() else {
+            return;
+        };
+        for spec in &variables.specs {
+            if let Some(own) = values.get(spec.range.clone()) {
+                let copied = Copied {
+                    shape: spec.shape,
+                    values: Arc::from(own),
+                };
+                level.given.insert(spec.path.clone(), copied);
+            }
+        }
+    }
+
+    /// What a variable begins with, where a layer around it says so; the outermost decides.
+    fn given(&self, path: &str, shape: Shape) -> Option<Arc<dyn Initializer>> {
+        let found = self.levels.iter().find_map(|level| {
+            let own = match level.path.is_empty() {
+                true => path,
+                false => path.strip_prefix(&level.path)?.strip_prefix('/')?,
+            };
+            level.given.get(own).filter(|given| given.shape == shape)
+        });
+        found.map(|copied| Arc::new(copied.clone()) as Arc<dyn Initializer>)
     }
 
     /// What a variable made by [`fixed`](Scope::fixed) becomes after this step of training: a

@@ -3,14 +3,18 @@
 
 mod activation;
 mod activity_regularization;
+mod add;
 mod alpha_dropout;
+mod average;
 mod batch_normalization;
 mod category_encoding;
+mod concatenate;
 mod config;
 mod cropping;
 mod data_format;
 mod dense;
 mod discretization;
+mod dot;
 mod dropout;
 mod einsum;
 mod einsum_dense;
@@ -34,6 +38,10 @@ mod lookup;
 mod mapped;
 mod margins;
 mod masking;
+mod maximum;
+mod merging;
+mod minimum;
+mod multiply;
 mod noise;
 mod normalization;
 mod normalizing;
@@ -51,6 +59,7 @@ mod softmax;
 mod spatial_dropout;
 mod spectral_normalization;
 mod string_lookup;
+mod subtract;
 mod unit_normalization;
 mod up_sampling;
 mod vocabulary;
@@ -63,13 +72,17 @@ use serde_json::{Value as Json, json};
 
 pub use activation::Activation;
 pub use activity_regularization::ActivityRegularization;
+pub use add::Add;
 pub use alpha_dropout::AlphaDropout;
+pub use average::Average;
 pub use batch_normalization::{BatchNormalization, RenormClipping};
 pub use category_encoding::CategoryEncoding;
+pub use concatenate::Concatenate;
 pub use cropping::{Cropping1D, Cropping2D, Cropping3D};
 pub use data_format::DataFormat;
 pub use dense::Dense;
 pub use discretization::Discretization;
+pub use dot::{Dot, DotAxes};
 pub use dropout::Dropout;
 pub use einsum_dense::EinsumDense;
 pub use elu::ELU;
@@ -88,6 +101,9 @@ pub use layer_normalization::LayerNormalization;
 pub use leaky_relu::LeakyReLU;
 pub use margins::Margins;
 pub use masking::Masking;
+pub use maximum::Maximum;
+pub use minimum::Minimum;
+pub use multiply::Multiply;
 pub use normalization::Normalization;
 pub use permute::Permute;
 pub use prelu::PReLU;
@@ -102,6 +118,7 @@ pub use softmax::Softmax;
 pub use spatial_dropout::{SpatialDropout1D, SpatialDropout2D, SpatialDropout3D};
 pub use spectral_normalization::SpectralNormalization;
 pub use string_lookup::StringLookup;
+pub use subtract::Subtract;
 pub use unit_normalization::UnitNormalization;
 pub use up_sampling::{Interpolation, UpSampling1D, UpSampling2D, UpSampling3D};
 pub use vocabulary::OovMethod;
@@ -148,6 +165,44 @@ use crate::registry::{self, Entry, read};
 pub trait Layer: Debug + Send + Sync {
     /// The outputs for a batch of inputs.
     fn call(&self, scope: &mut Scope, x: &Value) -> Value;
+
+    /// The outputs for several inputs, of a layer that takes more than one or gives more than one:
+    /// those that merge, and models. Most layers leave it as it is: one input, one output.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use horn::prelude::*;
+    ///
+    /// /// One input where a second is positive, else 0.
+    /// #[derive(Debug, Clone)]
+    /// struct Gate;
+    ///
+    /// impl Layer for Gate {
+    ///     fn call(&self, scope: &mut Scope, _x: &Value) -> Value {
+    ///         scope.fail("takes two inputs".into())
+    ///     }
+    ///     fn call_many(&self, scope: &mut Scope, inputs: &[Value]) -> Vec<Value> {
+    ///         match inputs {
+    ///             [x, gate] => vec![gate.greater(0.0).select(x, 0.0)],
+    ///             _ => vec![scope.fail("takes two inputs".into())],
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let (x, gate) = (Input::new([2]).tensor(), Input::new([2]).tensor());
+    /// let mut model = Model::new([&x, &gate], Gate.apply([&x, &gate]));
+    /// model.build()?;
+    /// let y = model.predict((&array![[1.0, 2.0]], &array![[1.0, -1.0]]))?;
+    /// assert_eq!(y, array![[1.0, 0.0]]);
+    /// # Ok::<(), horn::Error>(())
+    /// ```
+    fn call_many(&self, scope: &mut Scope, inputs: &[Value]) -> Vec<Value> {
+        match inputs {
+            [x] => vec![self.call(scope, x)],
+            _ => vec![scope.fail(format!("takes one input, got {}", inputs.len()))],
+        }
+    }
 
     /// The name of the layer's class; by default that of its type.
     fn class_name(&self) -> &str {
@@ -203,6 +258,10 @@ impl Layer for Arc<dyn Layer> {
         self.as_ref().call(scope, x)
     }
 
+    fn call_many(&self, scope: &mut Scope, inputs: &[Value]) -> Vec<Value> {
+        self.as_ref().call_many(scope, inputs)
+    }
+
     fn class_name(&self) -> &str {
         self.as_ref().class_name()
     }
@@ -251,7 +310,22 @@ impl Scope {
     ///
     /// See [`Layer`].
     pub fn layer(&mut self, layer: &dyn Layer, x: &Value) -> Value {
-        self.named_layer(layer.name(), layer.trainable(), layer, x)
+        let inputs = std::slice::from_ref(x);
+        let outputs = self.named_layer(layer.name(), layer.trainable(), layer, inputs);
+        match outputs.as_slice() {
+            [output] => output.clone(),
+            _ => self.fail(format!(
+                "`{}` gives {} outputs: call `layers`",
+                layer.class_name(),
+                outputs.len()
+            )),
+        }
+    }
+
+    /// The outputs of a layer that takes or gives more than one, inside the one that is being
+    /// traced; see [`Layer::call_many`].
+    pub fn layers(&mut self, layer: &dyn Layer, inputs: &[Value]) -> Vec<Value> {
+        self.named_layer(layer.name(), layer.trainable(), layer, inputs)
     }
 
     /// The same under a name and a frozenness that the model decides.
@@ -260,33 +334,32 @@ impl Scope {
         name: Option<&str>,
         trainable: bool,
         layer: &dyn Layer,
-        x: &Value,
-    ) -> Value {
+        inputs: &[Value],
+    ) -> Vec<Value> {
         self.enter(name, layer.class_name(), trainable);
-        let output = match layer.validate() {
-            Ok(()) => self.call_masked(layer, x),
+        let outputs = match layer.validate() {
+            Ok(()) => self.call_masked(layer, inputs),
             Err(error) => {
                 let error = self.named(error);
                 self.fail_with(error);
-                x.clone()
+                inputs.to_vec()
             }
         };
         self.leave();
-        output
+        outputs
     }
-}
 
-impl Scope {
-    /// The output of a layer, with the mask of its input where that goes on.
-    fn call_masked(&mut self, layer: &dyn Layer, x: &Value) -> Value {
-        let output = layer.call(self, x);
+    /// The outputs of a layer, with the mask of its input where that goes on.
+    fn call_masked(&mut self, layer: &dyn Layer, inputs: &[Value]) -> Vec<Value> {
+        let outputs = layer.call_many(self, inputs);
         if layer.supports_masking()
-            && self.mask(&output).is_none()
+            && let ([x], [output]) = (inputs, outputs.as_slice())
+            && self.mask(output).is_none()
             && let Some(mask) = self.mask(x)
         {
-            self.set_mask(&output, &mask);
+            self.set_mask(output, &mask);
         }
-        output
+        outputs
     }
 }
 
@@ -295,14 +368,18 @@ impl Scope {
 const TABLE: &[Entry<dyn Layer>] = &[
     ("Activation", &[], |c| Ok(Arc::new(read::<Activation>("Activation", c)?))),
     ("ActivityRegularization", &[], |c| Ok(Arc::new(read::<ActivityRegularization>("ActivityRegularization", c)?))),
+    ("Add", &[], |c| Ok(Arc::new(read::<Add>("Add", c)?))),
     ("AlphaDropout", &[], |c| Ok(Arc::new(read::<AlphaDropout>("AlphaDropout", c)?))),
+    ("Average", &[], |c| Ok(Arc::new(read::<Average>("Average", c)?))),
     ("BatchNormalization", &[], |c| Ok(Arc::new(read::<BatchNormalization>("BatchNormalization", c)?))),
     ("CategoryEncoding", &[], |c| Ok(Arc::new(read::<CategoryEncoding>("CategoryEncoding", c)?))),
+    ("Concatenate", &[], |c| Ok(Arc::new(read::<Concatenate>("Concatenate", c)?))),
     ("Cropping1D", &[], |c| Ok(Arc::new(read::<Cropping1D>("Cropping1D", c)?))),
     ("Cropping2D", &[], |c| Ok(Arc::new(read::<Cropping2D>("Cropping2D", c)?))),
     ("Cropping3D", &[], |c| Ok(Arc::new(read::<Cropping3D>("Cropping3D", c)?))),
     ("Dense", &[], |c| Ok(Arc::new(read::<Dense>("Dense", c)?))),
     ("Discretization", &[], |c| Ok(Arc::new(read::<Discretization>("Discretization", c)?))),
+    ("Dot", &[], |c| Ok(Arc::new(read::<Dot>("Dot", c)?))),
     ("Dropout", &[], |c| Ok(Arc::new(read::<Dropout>("Dropout", c)?))),
     ("EinsumDense", &[], |c| Ok(Arc::new(read::<EinsumDense>("EinsumDense", c)?))),
     ("ELU", &[], |c| Ok(Arc::new(read::<ELU>("ELU", c)?))),
@@ -319,6 +396,9 @@ const TABLE: &[Entry<dyn Layer>] = &[
     ("LayerNormalization", &[], |c| Ok(Arc::new(read::<LayerNormalization>("LayerNormalization", c)?))),
     ("LeakyReLU", &[], |c| Ok(Arc::new(read::<LeakyReLU>("LeakyReLU", c)?))),
     ("Masking", &[], |c| Ok(Arc::new(read::<Masking>("Masking", c)?))),
+    ("Maximum", &[], |c| Ok(Arc::new(read::<Maximum>("Maximum", c)?))),
+    ("Minimum", &[], |c| Ok(Arc::new(read::<Minimum>("Minimum", c)?))),
+    ("Multiply", &[], |c| Ok(Arc::new(read::<Multiply>("Multiply", c)?))),
     ("Normalization", &[], |c| Ok(Arc::new(read::<Normalization>("Normalization", c)?))),
     ("Permute", &[], |c| Ok(Arc::new(read::<Permute>("Permute", c)?))),
     ("PReLU", &[], |c| Ok(Arc::new(read::<PReLU>("PReLU", c)?))),
@@ -334,6 +414,7 @@ const TABLE: &[Entry<dyn Layer>] = &[
     ("SpatialDropout3D", &[], |c| Ok(Arc::new(read::<SpatialDropout3D>("SpatialDropout3D", c)?))),
     ("SpectralNormalization", &[], |c| Ok(Arc::new(read::<SpectralNormalization>("SpectralNormalization", c)?))),
     ("StringLookup", &[], |c| Ok(Arc::new(read::<StringLookup>("StringLookup", c)?))),
+    ("Subtract", &[], |c| Ok(Arc::new(read::<Subtract>("Subtract", c)?))),
     ("UnitNormalization", &[], |c| Ok(Arc::new(read::<UnitNormalization>("UnitNormalization", c)?))),
     ("UpSampling1D", &[], |c| Ok(Arc::new(read::<UpSampling1D>("UpSampling1D", c)?))),
     ("UpSampling2D", &[], |c| Ok(Arc::new(read::<UpSampling2D>("UpSampling2D", c)?))),

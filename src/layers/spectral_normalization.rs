@@ -89,7 +89,10 @@ impl Layer for SpectralNormalization {
     fn call(&self, scope: &mut Scope, x: &Value) -> Value {
         let name = scope.name_for(self.layer.name(), self.layer.class_name());
         let inner = |scope: &mut Scope| {
-            scope.named_layer(Some(&name), self.layer.trainable(), self.layer.as_ref(), x)
+            let layer = self.layer.as_ref();
+            let inputs = std::slice::from_ref(x);
+            let outputs = scope.named_layer(Some(&name), layer.trainable(), layer, inputs);
+            outputs.into_iter().next().unwrap_or_else(|| x.clone())
         };
         // The first call declares the weights; what else it did is taken back.
         let mark = scope.mark();

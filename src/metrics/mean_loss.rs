@@ -68,7 +68,7 @@ const KEPT: usize = 4;
 impl Bench {
     fn new(loss: &dyn Loss, y_true: Shape, y_pred: Shape) -> Result<Bench> {
         let mut scope = Scope::new(None, false);
-        let targets = scope.input(Port::Targets, y_true);
+        let targets = scope.input(Port::Targets(0), y_true);
         let predictions = scope.input(Port::Features(0), y_pred);
         let costs = loss.call(&targets, &predictions);
         let mut goal = Goal {
@@ -93,7 +93,7 @@ impl Bench {
     fn run(&mut self, batch: &Batch) -> Run<'_> {
         for port in &self.plan.ports {
             let from = match port.port {
-                Port::Targets => batch.y_true,
+                Port::Targets(0) => batch.y_true,
                 _ => batch.y_pred,
             };
             if let Some(to) = self.workspace.get_mut(port.range.clone()) {

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use super::network::Network;
+use super::compile::Head;
+use super::network::{Flow, Network};
 use super::plans::{Key, Mode, Plans, Prepared};
 use crate::error::{Error, Result};
 use crate::graph::plan::{Goal, Plan};
 use crate::graph::variables::Variables;
-use crate::graph::{Scope, Shape};
+use crate::graph::{Scope, Shape, Value};
 use crate::kernels::aligned::Aligned;
-use crate::losses::{self, Loss, Targets};
+use crate::losses;
 use crate::ops::Port;
 
 /// A model with variables.
@@ -17,11 +18,13 @@ use crate::ops::Port;
 pub(crate) struct Built {
     pub(crate) variables: Arc<Variables>,
     pub(crate) parameters: Aligned,
-    /// The shape of one input.
-    pub(crate) row: Vec<usize>,
-    /// The layer whose inputs are ids, and how many there are, if the model begins with one.
-    pub(crate) ids: Option<(String, usize)>,
+    /// The shape of one row of each input.
+    pub(crate) rows: Vec<Vec<usize>>,
+    /// Of each input, the layer that takes it as ids and how many there are, if one does.
+    pub(crate) ids: Vec<Option<(String, usize)>>,
     /// The shape of each layer's output, for a batch of two.
+    pub(crate) layers: Vec<Shape>,
+    /// The shape of each of the model's outputs, for a batch of two.
     pub(crate) outputs: Vec<Shape>,
     pub(crate) plans: Plans,
 }
@@ -33,25 +36,22 @@ impl Built {
     /// Traces the layers for the first time and draws the variables; those that the model had
     /// before keep their values.
     pub(crate) fn new(network: &Network, seed: u64, before: Option<&Built>) -> Result<Built> {
-        let row = network.input_shape()?;
+        let rows = network.input_shapes()?;
         let mut scope = Scope::new(None, true);
-        let x = scope.input(Port::Features(0), batched(TRIAL, &row)?);
-        let values = network.trace(&mut scope, &x);
-        let outputs: Vec<Shape> = values.iter().map(|value| value.shape()).collect();
-        drop(values);
-        drop(x);
+        let inputs = inputs(&mut scope, TRIAL, &rows)?;
+        let flow = network.trace(&mut scope, &inputs);
+        let layers = layer_shapes(network, &flow);
+        let outputs: Option<Vec<Shape>> = network
+            .outputs
+            .iter()
+            .map(|source| flow.get(*source).map(Value::shape))
+            .collect();
+        drop((flow, inputs));
         let variables = scope.finish()?.variables;
-        for (name, shape) in network.names().into_iter().zip(&outputs) {
-            if shape.dims().first() != Some(&TRIAL) {
-                return Err(Error::Layer {
-                    layer: name,
-                    message: format!(
-                        "must keep the batch as the first axis: a batch of {TRIAL} gave outputs \
-                         of shape {shape}"
-                    ),
-                });
-            }
-        }
+        let outputs = outputs.ok_or_else(|| Error::Graph {
+            message: "a model's output is one that its layer does not give".into(),
+        })?;
+        check_batch(network, &layers)?;
         let mut parameters = variables.initial(seed)?;
         if let Some(before) = before {
             variables.carry(&mut parameters, &before.variables, &before.parameters);
@@ -59,67 +59,144 @@ impl Built {
         Ok(Built {
             variables: Arc::new(variables),
             parameters,
-            row,
+            rows,
+            layers,
             ids: network.input_ids(),
             outputs,
             plans: Plans::default(),
         })
     }
 
-    /// The shape of the model's output for a batch.
-    pub(crate) fn output(&self, batch: usize) -> Shape {
-        let last = self.outputs.last().copied().unwrap_or(Shape::SCALAR);
-        last.with(0, batch)
+    /// The shape of an output of the model for a batch.
+    pub(crate) fn output(&self, number: usize, batch: usize) -> Shape {
+        let own = self.outputs.get(number).copied().unwrap_or(Shape::SCALAR);
+        own.with(0, batch)
     }
 
-    /// The shape of the targets of a batch, with `labels` in a row where the loss leaves that open.
-    pub(crate) fn targets(&self, targets: Targets, batch: usize, labels: usize) -> Shape {
+    /// The shape of the targets of an output for a batch, with `labels` in a row where the loss
+    /// leaves that open.
+    pub(crate) fn targets(&self, head: &Head, batch: usize, labels: usize) -> Shape {
         let open = Shape::from([batch, labels]);
-        targets.beside(self.output(batch)).unwrap_or(open)
+        let output = self.output(head.output, batch);
+        head.loss.targets().beside(output).unwrap_or(open)
     }
 
     /// The plan for a batch of this size, made when it is first asked for.
     pub(crate) fn plan(
         &self,
         network: &Network,
-        loss: Option<&dyn Loss>,
+        heads: &[Head],
         key: Key,
     ) -> Result<Arc<Prepared>> {
-        self.plans.get(key, || self.trace(network, loss, key))
+        self.plans.get(key, || self.trace(network, heads, key))
     }
 
-    fn trace(&self, network: &Network, loss: Option<&dyn Loss>, key: Key) -> Result<Plan> {
+    fn trace(&self, network: &Network, heads: &[Head], key: Key) -> Result<Plan> {
         let training = matches!(key.mode, Mode::Train { .. });
         let mut scope = Scope::new(Some(&self.variables), training);
-        let x = scope.input(Port::Features(0), batched(key.batch, &self.row)?);
-        let outputs = network.trace(&mut scope, &x);
-        let y_pred = outputs.last().unwrap_or(&x).clone();
+        let inputs = inputs(&mut scope, key.batch, &self.rows)?;
+        let flow = network.trace(&mut scope, &inputs);
+        let outputs: Vec<Value> = network
+            .outputs
+            .iter()
+            .filter_map(|source| flow.get(*source).cloned())
+            .collect();
+        drop((flow, inputs));
         let mut goal = Goal {
-            outputs: vec![y_pred.id()],
+            outputs: outputs.iter().map(Value::id).collect(),
             ..Goal::default()
         };
-        if let (Some(loss), Mode::Evaluate { weighted } | Mode::Train { weighted }) =
-            (loss, key.mode)
-        {
-            let y_true = scope.input(
-                Port::Targets,
-                self.targets(loss.targets(), key.batch, key.labels),
-            );
-            let weights = weighted.then(|| scope.input(Port::SampleWeight, [key.batch].into()));
-            let mask = scope.mask(&y_pred);
-            let (weights, mask) = (weights.as_ref(), mask.as_ref());
-            let mut total = losses::compute(loss, &y_true, &y_pred, weights, mask);
-            for penalty in scope.losses() {
-                total = total + penalty;
-            }
+        if let Mode::Evaluate { weighted } | Mode::Train { weighted } = key.mode {
+            let (total, parts) = self.losses(&mut scope, (heads, &outputs), weighted, key);
             goal.outputs.push(total.id());
+            if parts.len() > 1 {
+                goal.outputs.extend(parts.iter().map(Value::id));
+            }
             goal.loss = training.then(|| total.id());
             goal.updates = scope.updates().to_vec();
         }
-        drop((outputs, x, y_pred));
+        drop(outputs);
         let traced = scope.finish()?;
         Ok(Plan::new(traced.graph, &self.variables, &goal))
     }
+
+    /// The loss that is made small, and that of each output.
+    fn losses(
+        &self,
+        scope: &mut Scope,
+        (heads, outputs): (&[Head], &[Value]),
+        weighted: bool,
+        key: Key,
+    ) -> (Value, Vec<Value>) {
+        let mut parts = Vec::with_capacity(heads.len());
+        let mut total: Option<Value> = None;
+        let mut weights = None;
+        for (number, head) in heads.iter().enumerate() {
+            let Some(y_pred) = outputs.get(head.output) else {
+                continue;
+            };
+            let shape = self.targets(head, key.batch, key.labels);
+            let y_true = scope.input(Port::Targets(number), shape);
+            if weighted && weights.is_none() {
+                weights = Some(scope.input(Port::SampleWeight, [key.batch].into()));
+            }
+            let mask = scope.mask(y_pred);
+            let loss = head.loss.as_ref();
+            let part = losses::compute(loss, &y_true, y_pred, weights.as_ref(), mask.as_ref());
+            let weighed = match head.weight {
+                1.0 => part.clone(),
+                weight => &part * weight,
+            };
+            total = Some(match total {
+                None => weighed,
+                Some(total) => total + weighed,
+            });
+            parts.push(part);
+        }
+        let total = total.unwrap_or_else(|| scope.constant(&[0.0], []));
+        let total = scope
+            .losses()
+            .iter()
+            .fold(total, |total, penalty| total + penalty);
+        (total, parts)
+    }
+}
+
+/// What the model is given.
+fn inputs(scope: &mut Scope, batch: usize, rows: &[Vec<usize>]) -> Result<Vec<Value>> {
+    let mut inputs = Vec::with_capacity(rows.len());
+    for (number, row) in rows.iter().enumerate() {
+        inputs.push(scope.input(Port::Features(number), batched(batch, row)?));
+    }
+    Ok(inputs)
+}
+
+/// The shape of what each layer gives when it is first called.
+fn layer_shapes(network: &Network, flow: &Flow) -> Vec<Shape> {
+    let shape = |node: usize| {
+        let call = network.calls.iter().position(|call| call.node == node)?;
+        flow.first(call).map(Value::shape)
+    };
+    let nodes = 0..network.nodes.len();
+    nodes
+        .map(|node| shape(node).unwrap_or(Shape::SCALAR))
+        .collect()
+}
+
+/// Every layer keeps the batch.
+fn check_batch(network: &Network, layers: &[Shape]) -> Result<()> {
+    for (name, shape) in network.names().into_iter().zip(layers) {
+        if shape.dims().first() != Some(&TRIAL) {
+            return Err(Error::Layer {
+                layer: name,
+                message: format!(
+                    "must keep the batch as the first axis: a batch of {TRIAL} gave outputs of \
+                     shape {shape}"
+                ),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The shape of a batch of inputs.
@@ -127,8 +204,8 @@ fn batched(batch: usize, row: &[usize]) -> Result<Shape> {
     let lengths: Vec<usize> = std::iter::once(batch).chain(row.iter().copied()).collect();
     Shape::new(&lengths).ok_or_else(|| {
         Error::argument(
-            "Sequential",
-            "input_shape",
+            "Input",
+            "shape",
             "a shape whose batch fits in memory",
             format!("{lengths:?}"),
         )

@@ -1,19 +1,20 @@
 //! Step 5, [`Evaluate`]: loss and metrics on data.
 
+use super::arrays::AsArrays;
 use super::built::Built;
 use super::compile::{Compiled, Watched};
 use super::examples::{Examples, Pick};
+use super::functional::Model;
 use super::network::Network;
 use super::plans::{Key, Mode};
 use super::scores::Scores;
-use super::sequential::Sequential;
 use crate::backend::cpu::Run;
 use crate::data::{AsRows, Rows};
 use crate::error::{Error, Result};
 use crate::metrics::Batch;
-use crate::ops::Draw;
+use crate::ops::{Draw, Port};
 
-/// How a model is evaluated: what [`Sequential::evaluate_with`] takes.
+/// How a model is evaluated: what [`Model::evaluate_with`] takes.
 ///
 /// Source: <https://keras.io/api/models/model_training_apis/#evaluate-method>
 ///
@@ -80,7 +81,7 @@ impl<'a> Evaluate<'a> {
     }
 }
 
-impl Sequential {
+impl Model {
     /// The loss and the metrics on inputs `x` and targets `y`, with the weights as they are.
     ///
     /// # Errors
@@ -99,11 +100,7 @@ impl Sequential {
     /// println!("{scores}, {:.2}%", scores["accuracy"] * 100.0);
     /// # Ok::<(), horn::Error>(())
     /// ```
-    pub fn evaluate(
-        &self,
-        x: &(impl AsRows + ?Sized),
-        y: &(impl AsRows + ?Sized),
-    ) -> Result<Scores> {
+    pub fn evaluate(&self, x: impl AsArrays, y: impl AsArrays) -> Result<Scores> {
         self.evaluate_with(x, y, Evaluate::new())
     }
 
@@ -118,18 +115,17 @@ impl Sequential {
     /// See [`Evaluate`].
     pub fn evaluate_with(
         &self,
-        x: &(impl AsRows + ?Sized),
-        y: &(impl AsRows + ?Sized),
+        x: impl AsArrays,
+        y: impl AsArrays,
         options: Evaluate,
     ) -> Result<Scores> {
         if options.batch_size == 0 {
             return Err(Error::argument("evaluate", "batch_size", "at least 1", 0));
         }
         let (network, built, compiled) = self.parts("evaluate")?;
-        let first = network.names().into_iter().next().unwrap_or_default();
-        let data = (x.as_rows(), y.as_rows());
-        let loss = compiled.loss.as_ref();
-        let mut examples = Examples::new(data, built, loss, &first, options.allow_non_finite)?;
+        let data = (x.as_arrays(), y.as_arrays());
+        let parts = (network, built, compiled.heads.as_slice());
+        let mut examples = Examples::new(data, parts, options.allow_non_finite)?;
         examples.weigh(options.sample_weight.as_ref(), &options.class_weight)?;
         let names = compiled.names();
         let mut values = vec![0.0; names.len()];
@@ -146,21 +142,55 @@ impl Sequential {
     }
 }
 
-/// A running mean of losses, weighted by the sizes of their batches.
-#[derive(Debug, Clone, Copy, Default)]
+/// Running means of losses, weighted by the sizes of their batches.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Tally {
     total: f64,
+    /// The sum of each output's loss, where there are several.
+    parts: Vec<f64>,
     rows: f64,
 }
 
 impl Tally {
-    pub(crate) fn add(&mut self, loss: f32, rows: usize) {
-        self.total += f64::from(loss) * rows as f64;
-        self.rows += rows as f64;
+    /// Of a model with so many outputs that have a loss.
+    pub(crate) fn new(heads: usize) -> Self {
+        Tally {
+            parts: vec![0.0; if heads > 1 { heads } else { 0 }],
+            ..Tally::default()
+        }
+    }
+
+    /// Begins anew.
+    pub(crate) fn reset(&mut self) {
+        self.total = 0.0;
+        self.rows = 0.0;
+        self.parts.fill(0.0);
+    }
+
+    /// Takes the losses of a batch from a run whose plan has so many outputs before them. Gives the
+    /// loss that is made small.
+    pub(crate) fn add(&mut self, run: &Run, outputs: usize) -> f32 {
+        let value = |output: usize| run.output(output).first().copied().unwrap_or(0.0);
+        let first = run.plan.outputs.first();
+        let rows = first.and_then(|(_, shape)| shape.dims().first().copied());
+        let rows = rows.unwrap_or(1) as f64;
+        let loss = value(outputs);
+        self.total += f64::from(loss) * rows;
+        self.rows += rows;
+        for (number, part) in self.parts.iter_mut().enumerate() {
+            *part += f64::from(value(outputs + 1 + number)) * rows;
+        }
+        loss
     }
 
     pub(crate) fn mean(&self) -> f32 {
         (self.total / self.rows.max(1.0)) as f32
+    }
+
+    /// The mean of each output's loss, where there are several.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = f32> {
+        let rows = self.rows.max(1.0);
+        self.parts.iter().map(move |part| (part / rows) as f32)
     }
 }
 
@@ -175,7 +205,7 @@ pub(crate) fn evaluate(
     watched
         .iter_mut()
         .for_each(|watched| watched.metric.reset());
-    let mut tally = Tally::default();
+    let mut tally = Tally::new(compiled.heads.len());
     let mode = Mode::Evaluate {
         weighted: examples.weights.is_some(),
     };
@@ -186,7 +216,7 @@ pub(crate) fn evaluate(
             batch: end - start,
             labels: examples.labels,
         };
-        let prepared = built.plan(network, Some(compiled.loss.as_ref()), key)?;
+        let prepared = built.plan(network, &compiled.heads, key)?;
         let mut workspace = prepared.workspace();
         examples.fill(&Pick::Range(start..end), &prepared.plan, &mut workspace);
         let mut run = Run {
@@ -196,39 +226,45 @@ pub(crate) fn evaluate(
             draw: Draw::default(),
         };
         run.forward();
-        let loss = run.output(1).first().copied().unwrap_or(0.0);
-        tally.add(loss, update_metrics(watched, &run)?);
+        update_metrics(watched, (&run, compiled))?;
+        tally.add(&run, built.outputs.len());
         prepared.give_back(workspace);
     }
     let metrics = watched.iter().map(|watched| watched.metric.result());
-    for (value, now) in values
-        .iter_mut()
-        .zip(std::iter::once(tally.mean()).chain(metrics))
-    {
+    for (value, now) in values.iter_mut().zip(
+        std::iter::once(tally.mean())
+            .chain(metrics)
+            .chain(tally.parts()),
+    ) {
         *value = now;
     }
     Ok(())
 }
 
-/// Lets the metrics see the batch that a run has computed. Gives its number of rows.
-pub(crate) fn update_metrics(watched: &mut [Watched], run: &Run) -> Result<usize> {
-    let Some(targets) = &run.plan.targets else {
-        return Ok(0);
-    };
-    let rows = targets.shape.dims().first().copied().unwrap_or(1);
+/// Lets the metrics see the batch that a run has computed.
+pub(crate) fn update_metrics(
+    watched: &mut [Watched],
+    (run, compiled): (&Run, &Compiled),
+) -> Result<()> {
     let weights = run.plan.sample_weight.clone();
     let weights = weights.and_then(|range| run.workspace.get(range));
-    let Some((_, y_pred_shape)) = run.plan.outputs.first() else {
-        return Ok(rows);
-    };
     for watched in watched {
+        let Some(head) = compiled.heads.get(watched.head) else {
+            continue;
+        };
+        let port = Port::Targets(watched.head);
+        let targets = run.plan.targets.iter().find(|place| place.port == port);
+        let output = run.plan.outputs.get(head.output);
+        let (Some(targets), Some((_, y_pred_shape))) = (targets, output) else {
+            continue;
+        };
         watched.metric.update(&Batch {
             y_true: run.workspace.get(targets.range.clone()).unwrap_or(&[]),
             y_true_shape: targets.shape.dims(),
-            y_pred: run.output(0),
+            y_pred: run.output(head.output),
             y_pred_shape: y_pred_shape.dims(),
             sample_weight: weights.filter(|_| watched.weighted),
         })?;
     }
-    Ok(rows)
+    Ok(())
 }

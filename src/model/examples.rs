@@ -2,11 +2,14 @@
 
 use std::ops::Range;
 
+use super::arrays::Arrays;
 use super::built::Built;
+use super::compile::Head;
+use super::network::Network;
 use crate::data::Rows;
 use crate::error::{Error, Result};
 use crate::graph::plan::Plan;
-use crate::losses::{self, Loss, Targets};
+use crate::losses::{self, Targets};
 use crate::metrics::argmax;
 use crate::ops::Port;
 use crate::shape::tuple;
@@ -14,8 +17,10 @@ use crate::shape::tuple;
 /// Rows of inputs with their targets and weights; borrowed, never copied.
 #[derive(Debug, Clone)]
 pub(crate) struct Examples<'a> {
-    pub(crate) x: Rows<'a>,
-    pub(crate) y: Rows<'a>,
+    /// One for each input.
+    pub(crate) x: Vec<Rows<'a>>,
+    /// One for each output that has a loss.
+    pub(crate) y: Vec<Rows<'a>>,
     /// One weight a row.
     pub(crate) weights: Option<Vec<f32>>,
     /// How many labels a row of targets has, where the loss leaves that open; else 0.
@@ -32,31 +37,36 @@ pub(crate) enum Pick<'a> {
 impl<'a> Examples<'a> {
     /// Rows of inputs and targets that the model and its loss can take.
     pub(crate) fn new(
-        (x, y): (Rows<'a>, Rows<'a>),
-        built: &Built,
-        loss: &dyn Loss,
-        first: &str,
+        (x, y): (Arrays<'a>, Arrays<'a>),
+        (network, built, heads): (&Network, &Built, &[Head]),
         allow_non_finite: bool,
     ) -> Result<Self> {
-        check_inputs(&x, built, first, allow_non_finite)?;
-        check_targets(&y, &x, built, loss)?;
-        if !allow_non_finite {
-            finite("y", &y)?;
-            check_labels(&y, built, loss)?;
+        let x = x.ordered("x", &network.input_names())?;
+        let names: Vec<String> = heads.iter().map(|head| head.name.clone()).collect();
+        let y = y.ordered("y", &names)?;
+        check_inputs(&x, (network, built), allow_non_finite)?;
+        let rows = x.first().map_or(0, Rows::len);
+        let mut labels = 0;
+        for (head, y) in heads.iter().zip(&y) {
+            check_targets(y, rows, built, head)?;
+            if !allow_non_finite {
+                finite("y", y)?;
+                check_labels(y, built, head)?;
+            }
+            if head.loss.targets() == Targets::Sequences {
+                check_longest(&mut labels, y, head)?;
+            }
         }
         Ok(Examples {
-            labels: match loss.targets() {
-                Targets::Sequences => y.row_size(),
-                _ => 0,
-            },
             x,
             y,
+            labels,
             weights: None,
         })
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.x.len()
+        self.x.first().map_or(0, Rows::len)
     }
 
     /// Weighs each row: by what is given for it, and by its class.
@@ -105,9 +115,17 @@ impl<'a> Examples<'a> {
                 found,
             ));
         }
-        let mut row = vec![0.0; self.y.row_size()];
+        let [y] = self.y.as_slice() else {
+            return Err(Error::argument(
+                "fit",
+                "class_weight",
+                "given for a model of one output only: use `sample_weight`",
+                format!("{} outputs with targets", self.y.len()),
+            ));
+        };
+        let mut row = vec![0.0; y.row_size()];
         for (i, weight) in weights.iter_mut().enumerate() {
-            self.y.gather_range(i..i + 1, &mut row);
+            y.gather_range(i..i + 1, &mut row);
             let class = match row.as_slice() {
                 [id] => *id as i64,
                 one_hot => argmax(one_hot) as i64,
@@ -122,8 +140,8 @@ impl<'a> Examples<'a> {
     /// Splits into the rows before and those from a place on.
     pub(crate) fn split_at(self, place: usize) -> (Examples<'a>, Examples<'a>) {
         let part = |range: Range<usize>| Examples {
-            x: self.x.slice(range.clone()),
-            y: self.y.slice(range.clone()),
+            x: slices(&self.x, &range),
+            y: slices(&self.y, &range),
             weights: self
                 .weights
                 .as_ref()
@@ -141,8 +159,8 @@ impl<'a> Examples<'a> {
                 continue;
             };
             match port.port {
-                Port::Features(_) => gather(&self.x, pick, to),
-                Port::Targets => gather(&self.y, pick, to),
+                Port::Features(number) => gather(self.x.get(number), pick, to),
+                Port::Targets(number) => gather(self.y.get(number), pick, to),
                 Port::SampleWeight => self.fill_weights(pick, to),
             }
         }
@@ -165,7 +183,15 @@ impl<'a> Examples<'a> {
     }
 }
 
-fn gather(rows: &Rows, pick: &Pick, to: &mut [f32]) {
+/// The same rows of each array.
+fn slices<'a>(all: &[Rows<'a>], range: &Range<usize>) -> Vec<Rows<'a>> {
+    all.iter().map(|rows| rows.slice(range.clone())).collect()
+}
+
+fn gather(rows: Option<&Rows>, pick: &Pick, to: &mut [f32]) {
+    let Some(rows) = rows else {
+        return;
+    };
     match pick {
         Pick::Range(range) => rows.gather_range(range.clone(), to),
         Pick::Rows(indices) => rows.gather(indices, to),
@@ -187,18 +213,42 @@ fn batch_text(row: &[usize]) -> String {
     tuple(&parts)
 }
 
-/// Inputs of the shape that the first layer takes, and no NaN or infinity in them.
+/// Inputs of the shapes that the model takes, as many rows of each, and no NaN or infinity in them.
 pub(crate) fn check_inputs(
-    x: &Rows,
-    built: &Built,
-    first: &str,
+    all: &[Rows],
+    (network, built): (&Network, &Built),
     allow_non_finite: bool,
 ) -> Result<()> {
-    let column = x.row_shape().is_empty() && built.row == [1];
-    if x.row_shape() != built.row && !column {
+    let rows = all.first().map_or(0, Rows::len);
+    for (number, x) in all.iter().enumerate() {
+        check_input(number, x, (network, built), allow_non_finite)?;
+        if x.len() != rows {
+            let name = network.input_names().get(number).cloned();
+            return Err(Error::Shape {
+                place: format!("input `{}`", name.unwrap_or_default()),
+                expected: format!("as many rows as the first input, {rows}"),
+                found: format!("{}", x.len()),
+                hint: "every sample needs a row of each input".into(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// One input of the shape that the model takes, and no NaN or infinity in it.
+pub(crate) fn check_input(
+    number: usize,
+    x: &Rows,
+    (network, built): (&Network, &Built),
+    allow_non_finite: bool,
+) -> Result<()> {
+    let wanted: &[usize] = built.rows.get(number).map_or(&[], Vec::as_slice);
+    let column = x.row_shape().is_empty() && wanted == [1];
+    if x.row_shape() != wanted && !column {
+        let name = network.input_names().get(number).cloned();
         return Err(Error::Shape {
-            place: format!("layer `{first}`"),
-            expected: format!("inputs of shape {}", batch_text(&built.row)),
+            place: format!("layer `{}`", name.unwrap_or_default()),
+            expected: format!("inputs of shape {}", batch_text(wanted)),
             found: batch_text(x.row_shape()),
             hint: "check the columns that you select, or the first layer's `input_dim`".into(),
         });
@@ -217,12 +267,12 @@ pub(crate) fn check_inputs(
     if !allow_non_finite {
         finite("x", x)?;
     }
-    check_ids(x, built)
+    check_ids(number, x, built)
 }
 
 /// Ids that a model begins with are ones that it knows.
-pub(crate) fn check_ids(x: &Rows, built: &Built) -> Result<()> {
-    let Some((layer, count)) = &built.ids else {
+pub(crate) fn check_ids(number: usize, x: &Rows, built: &Built) -> Result<()> {
+    let Some(Some((layer, count))) = built.ids.get(number) else {
         return Ok(());
     };
     let known = |id: f32| id >= 0.0 && id < *count as f32 && id.fract() == 0.0;
@@ -251,17 +301,32 @@ fn finite(what: &'static str, rows: &Rows) -> Result<()> {
     }
 }
 
+/// Rows of labels as long as those of other outputs whose loss takes labels.
+fn check_longest(labels: &mut usize, y: &Rows, head: &Head) -> Result<()> {
+    if *labels != 0 && *labels != y.row_size() {
+        return Err(Error::Shape {
+            place: format!("targets of `{}`", head.name),
+            expected: format!("rows of {labels} labels, as of other outputs"),
+            found: format!("{}", y.row_size()),
+            hint: "end shorter rows with zeros".into(),
+        });
+    }
+    *labels = y.row_size();
+    Ok(())
+}
+
 /// As many targets as inputs, of the shape that the loss compares with the predictions.
-fn check_targets(y: &Rows, x: &Rows, built: &Built, loss: &dyn Loss) -> Result<()> {
-    if y.len() != x.len() {
+fn check_targets(y: &Rows, rows: usize, built: &Built, head: &Head) -> Result<()> {
+    let loss = head.loss.as_ref();
+    if y.len() != rows {
         return Err(Error::Shape {
             place: "`y`".into(),
-            expected: format!("as many rows as `x`, {}", x.len()),
+            expected: format!("as many rows as `x`, {rows}"),
             found: format!("{}", y.len()),
             hint: "every input needs one target".into(),
         });
     }
-    let output = built.output(y.len());
+    let output = built.output(head.output, y.len());
     if losses::aligned(loss.targets(), y.shape(), output.dims()).is_some() {
         return Ok(());
     }
@@ -298,8 +363,9 @@ fn check_targets(y: &Rows, x: &Rows, built: &Built, loss: &dyn Loss) -> Result<(
 }
 
 /// Targets that the loss can take: probabilities from 0 to 1, or ids of classes that exist.
-fn check_labels(y: &Rows, built: &Built, loss: &dyn Loss) -> Result<()> {
-    let classes = built.output(1).last();
+fn check_labels(y: &Rows, built: &Built, head: &Head) -> Result<()> {
+    let loss = head.loss.as_ref();
+    let classes = built.output(head.output, 1).last();
     let bad = match loss.targets() {
         Targets::Values => None,
         Targets::Groups => y.first_where(|id| id.fract() != 0.0),

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use super::arrays::{Arrays, AsArrays, IntoArrays};
 use super::built::Built;
 use super::compile::{Compiled, Watched};
 use super::evaluate::{Tally, update_metrics};
 use super::examples::{Examples, Pick};
+use super::functional::Model;
 use super::history::History;
 use super::network::Network;
 use super::plans::{Key, Mode, Prepared};
-use super::sequential::Sequential;
 use crate::backend::cpu::{Run, assign};
 use crate::callbacks::{self, Callback, Control, Logs, Progress};
 use crate::data::{AsRows, Order, Rows};
@@ -22,7 +23,7 @@ use crate::ops::Draw;
 use crate::optimizers::{Optimizer, State, Variable, decimal};
 use crate::random::{Purpose, stream};
 
-/// How a model is trained: what [`Sequential::fit`] takes.
+/// How a model is trained: what [`Model::fit`] takes.
 ///
 /// Source: <https://keras.io/api/models/model_training_apis/#fit-method>
 ///
@@ -49,7 +50,7 @@ pub struct Fit<'a> {
     initial_epoch: usize,
     steps_per_epoch: Option<usize>,
     validation_split: f64,
-    validation_data: Option<(Rows<'a>, Rows<'a>)>,
+    validation_data: Option<(Arrays<'a>, Arrays<'a>)>,
     validation_sample_weight: Option<Rows<'a>>,
     validation_batch_size: Option<usize>,
     sample_weight: Option<Rows<'a>>,
@@ -152,12 +153,8 @@ impl<'a> Fit<'a> {
     }
 
     /// Evaluates the model on these after each epoch; logged as `val_loss` and so on.
-    pub fn validation_data(
-        mut self,
-        x: &'a (impl AsRows + ?Sized),
-        y: &'a (impl AsRows + ?Sized),
-    ) -> Self {
-        self.validation_data = Some((x.as_rows(), y.as_rows()));
+    pub fn validation_data(mut self, x: impl IntoArrays<'a>, y: impl IntoArrays<'a>) -> Self {
+        self.validation_data = Some((x.into_arrays(), y.into_arrays()));
         self
     }
 
@@ -260,14 +257,12 @@ impl<'a> Fit<'a> {
     fn divide<'d>(
         &'d self,
         all: Examples<'d>,
-        built: &Built,
-        compiled: &Compiled,
-        first: &str,
+        (network, built, compiled): (&Network, &Built, &Compiled),
     ) -> Result<(Examples<'d>, Option<Examples<'d>>)> {
         if let Some((x, y)) = &self.validation_data {
-            let data = (x.view(), y.view());
-            let loss = compiled.loss.as_ref();
-            let mut held = Examples::new(data, built, loss, first, self.allow_non_finite)?;
+            let data = (x.as_arrays(), y.as_arrays());
+            let parts = (network, built, compiled.heads.as_slice());
+            let mut held = Examples::new(data, parts, self.allow_non_finite)?;
             held.weigh(self.validation_sample_weight.as_ref(), &[])?;
             return Ok((all, Some(held)));
         }
@@ -304,10 +299,13 @@ impl<'a> Fit<'a> {
 
 /// Whether all targets are the same.
 fn one_class(examples: &Examples) -> bool {
-    let mut first = vec![0.0; examples.y.row_size()];
-    examples.y.gather_range(0..1, &mut first);
+    let [y] = examples.y.as_slice() else {
+        return false;
+    };
+    let mut first = vec![0.0; y.row_size()];
+    y.gather_range(0..1, &mut first);
     let first = first.first().copied().unwrap_or(0.0);
-    examples.y.row_size() == 1 && examples.y.first_where(|target| target != first).is_none()
+    y.row_size() == 1 && y.first_where(|target| target != first).is_none()
 }
 
 /// A training under way.
@@ -336,6 +334,8 @@ struct Training<'t, 'a> {
     /// The names of what training logs, validation left out, in that order.
     trained: Vec<String>,
     values: Vec<f32>,
+    /// How many of them are of training.
+    count: usize,
 }
 
 /// A plan with a workspace of its own.
@@ -353,7 +353,7 @@ impl Bench {
     }
 }
 
-impl Sequential {
+impl Model {
     /// Trains the model on inputs `x` of shape `(rows, ...)` and targets `y`, as [`Fit`] says.
     ///
     /// Rows are read from where they are: nothing is copied but the batch of each step. The
@@ -369,23 +369,16 @@ impl Sequential {
     /// # Examples
     ///
     /// See [`Fit`].
-    pub fn fit(
-        &mut self,
-        x: &(impl AsRows + ?Sized),
-        y: &(impl AsRows + ?Sized),
-        mut options: Fit,
-    ) -> Result<History> {
+    pub fn fit(&mut self, x: impl AsArrays, y: impl AsArrays, mut options: Fit) -> Result<History> {
         options.check()?;
         let mut callbacks = std::mem::take(&mut options.callbacks);
-        let (x, y) = (x.as_rows(), y.as_rows());
+        let data = (x.as_arrays(), y.as_arrays());
         let seed = self.current_seed();
         let (network, built, compiled) = self.parts_mut("fit")?;
-        let first = network.names().into_iter().next().unwrap_or_default();
-        let loss = Arc::clone(&compiled.loss);
-        let allow = options.allow_non_finite;
-        let mut all = Examples::new((x.view(), y.view()), built, &loss, &first, allow)?;
+        let parts = (network, &*built, compiled.heads.as_slice());
+        let mut all = Examples::new(data, parts, options.allow_non_finite)?;
         all.weigh(options.sample_weight.as_ref(), &options.class_weight)?;
-        let (train, held) = options.divide(all, built, compiled, &first)?;
+        let (train, held) = options.divide(all, (network, built, compiled))?;
 
         let specs = Arc::clone(&built.variables);
         let variables = trainable(&specs);
@@ -449,10 +442,9 @@ impl<'t, 'a> Training<'t, 'a> {
         };
         let size = options.batch_size.min(train.len());
         let bench = |batch: usize| -> Result<Bench> {
-            let loss = Some(compiled.loss.as_ref());
             Ok(Bench::new(built.plan(
                 network,
-                loss,
+                &compiled.heads,
                 Key {
                     mode,
                     batch,
@@ -469,8 +461,10 @@ impl<'t, 'a> Training<'t, 'a> {
         let names = logged_names(compiled, held.is_some());
         let places = callbacks::print_order(&names);
         let watched = compiled.metrics.clone();
-        let own = places.iter().filter(|place| **place <= watched.len());
+        let count = compiled.names().len();
+        let own = places.iter().filter(|place| **place < count);
         let trained = own.filter_map(|place| names.get(*place)).cloned().collect();
+        let tally = Tally::new(compiled.heads.len());
         Ok(Training {
             trained,
             order: Order::new(train.len()),
@@ -488,7 +482,8 @@ impl<'t, 'a> Training<'t, 'a> {
             last,
             judges: watched.clone(),
             watched,
-            tally: Tally::default(),
+            tally,
+            count,
             names,
             places,
         })
@@ -577,7 +572,7 @@ impl<'t, 'a> Training<'t, 'a> {
             let mut rng = stream(self.seed, Purpose::Shuffle, "", epoch as u64);
             self.order.shuffle(&mut rng);
         }
-        self.tally = Tally::default();
+        self.tally.reset();
         self.watched
             .iter_mut()
             .for_each(|watched| watched.metric.reset());
@@ -647,23 +642,23 @@ impl<'t, 'a> Training<'t, 'a> {
         let Some(held) = &self.held else {
             return Ok(());
         };
-        let trained = self.compiled.metrics.len() + 1;
         let batch_size = options.validation_batch_size.unwrap_or(options.batch_size);
         let parts = (self.network, &*self.built, &*self.compiled);
-        let out = self.values.get_mut(trained..).unwrap_or(&mut []);
+        let out = self.values.get_mut(self.count..).unwrap_or(&mut []);
         super::evaluate::evaluate(parts, held, batch_size, &mut self.judges, out)
     }
 
     /// Puts the values so far into the order in which they are printed.
     fn log(&mut self, all: bool, shown: &mut [f32]) {
         let trained = std::iter::once(self.tally.mean());
-        let trained = trained.chain(self.watched.iter().map(|watched| watched.metric.result()));
+        let metrics = self.watched.iter().map(|watched| watched.metric.result());
+        let trained = trained.chain(metrics).chain(self.tally.parts());
         for (value, now) in self.values.iter_mut().zip(trained) {
             *value = now;
         }
         let limit = match all {
             true => self.values.len(),
-            false => self.watched.len() + 1,
+            false => self.count,
         };
         let places = self.places.iter().filter(|place| **place < limit);
         for (to, place) in shown.iter_mut().zip(places) {
@@ -710,8 +705,8 @@ pub(crate) fn train(
         },
     };
     run.forward();
-    let loss = run.output(1).first().copied().unwrap_or(0.0);
-    tally.add(loss, update_metrics(watched, &run)?);
+    update_metrics(watched, (&run, compiled))?;
+    let loss = tally.add(&run, built.outputs.len());
     if !loss.is_finite() && !lenient {
         return Ok(loss);
     }
@@ -747,6 +742,7 @@ fn search(
     loss: f32,
 ) -> f32 {
     let trainable = built.variables.trainable;
+    let total = built.outputs.len();
     let draw = Draw {
         seed,
         step: compiled.state.iterations,
@@ -766,7 +762,7 @@ fn search(
             draw,
         };
         run.forward();
-        let loss = run.output(1).first().copied().unwrap_or(0.0);
+        let loss = run.output(total).first().copied().unwrap_or(0.0);
         run.backward(gradients);
         loss
     };

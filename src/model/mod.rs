@@ -1,10 +1,12 @@
-//! What the user holds: [`Sequential`] and the five steps of its life.
+//! What the user holds: [`Sequential`] and [`Model`], and the five steps of their lives.
 
+mod arrays;
 mod built;
 mod compile;
 mod evaluate;
 mod examples;
 mod fit;
+mod functional;
 mod history;
 mod network;
 mod on_batch;
@@ -13,14 +15,19 @@ mod predict;
 mod scores;
 mod sequential;
 mod summary;
+mod tensor;
+mod topology;
 mod weights;
 
-pub use compile::Compile;
+pub use arrays::{Arrays, AsArrays, IntoArrays};
+pub use compile::{Compile, OutputKey};
 pub use evaluate::Evaluate;
 pub use fit::Fit;
+pub use functional::Model;
 pub use history::History;
 pub use predict::Predictor;
 pub use scores::Scores;
 pub use sequential::Sequential;
 pub use summary::{Row, Summary};
+pub use tensor::{Apply, Shared, Tensor, Tensors};
 pub use weights::{LayerRef, Weight};

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
+use super::arrays::AsArrays;
 use super::evaluate::Tally;
 use super::examples::{Examples, Pick};
 use super::fit::{diverged, train, trainable};
+use super::functional::Model;
 use super::plans::{Key, Mode};
 use super::scores::Scores;
-use super::sequential::Sequential;
-use crate::data::AsRows;
 use crate::error::Result;
 use crate::model::Evaluate;
 
-impl Sequential {
+impl Model {
     /// One step of training on a batch; gives the loss and metrics before the update.
     ///
     /// # Errors
@@ -35,27 +35,22 @@ impl Sequential {
     /// assert!(model.test_on_batch(&x, &y)?["loss"] < first);
     /// # Ok::<(), horn::Error>(())
     /// ```
-    pub fn train_on_batch(
-        &mut self,
-        x: &(impl AsRows + ?Sized),
-        y: &(impl AsRows + ?Sized),
-    ) -> Result<Scores> {
+    pub fn train_on_batch(&mut self, x: impl AsArrays, y: impl AsArrays) -> Result<Scores> {
         let seed = self.current_seed();
         let (network, built, compiled) = self.parts_mut("train_on_batch")?;
-        let first = network.names().into_iter().next().unwrap_or_default();
-        let loss = Arc::clone(&compiled.loss);
-        let examples = Examples::new((x.as_rows(), y.as_rows()), built, &loss, &first, false)?;
+        let data = (x.as_arrays(), y.as_arrays());
+        let examples = Examples::new(data, (network, built, &compiled.heads), false)?;
         let key = Key {
             mode: Mode::Train { weighted: false },
             batch: examples.len(),
             labels: examples.labels,
         };
-        let prepared = built.plan(network, Some(&loss), key)?;
+        let prepared = built.plan(network, &compiled.heads, key)?;
         let mut workspace = prepared.workspace();
         let specs = Arc::clone(&built.variables);
         let variables = trainable(&specs);
         let mut watched = compiled.metrics.clone();
-        let mut tally = Tally::default();
+        let mut tally = Tally::new(compiled.heads.len());
         let pick = Pick::Range(0..examples.len());
         let loss = train(
             (&prepared.plan, &mut workspace),
@@ -70,7 +65,10 @@ impl Sequential {
             return Err(diverged(0, 0, loss));
         }
         let metrics = watched.iter().map(|watched| watched.metric.result());
-        let values = std::iter::once(tally.mean()).chain(metrics).collect();
+        let values = std::iter::once(tally.mean())
+            .chain(metrics)
+            .chain(tally.parts())
+            .collect();
         Ok(Scores::new(compiled.names(), values))
     }
 
@@ -83,12 +81,8 @@ impl Sequential {
     /// # Examples
     ///
     /// See [`train_on_batch`](Self::train_on_batch).
-    pub fn test_on_batch(
-        &self,
-        x: &(impl AsRows + ?Sized),
-        y: &(impl AsRows + ?Sized),
-    ) -> Result<Scores> {
-        let rows = x.as_rows().len().max(1);
+    pub fn test_on_batch(&self, x: impl AsArrays, y: impl AsArrays) -> Result<Scores> {
+        let rows = x.as_arrays().rows().max(1);
         self.evaluate_with(x, y, Evaluate::new().batch_size(rows))
     }
 }

@@ -5,18 +5,19 @@ use std::sync::Arc;
 
 use ndarray::{Array2, ArrayD, IxDyn};
 
+use super::arrays::{Arrays, AsArrays};
 use super::built::Built;
 use super::examples::{check_ids, check_inputs, shape_text};
+use super::functional::Model;
 use super::network::Network;
 use super::plans::{Key, Mode, Prepared};
-use super::sequential::Sequential;
 use crate::backend::cpu::Run;
-use crate::data::AsRows;
+use crate::data::Rows;
 use crate::error::{Error, Result};
 use crate::kernels::aligned::Aligned;
 use crate::kernels::parallel::chunks;
 use crate::metrics::argmax;
-use crate::ops::Draw;
+use crate::ops::{Draw, Port};
 
 /// How many rows are computed at a time.
 const BATCH: usize = 256;
@@ -24,7 +25,7 @@ const BATCH: usize = 256;
 /// The work of a batch, in multiply-adds, from which another thread is woken for it.
 const WORK: usize = 1 << 20;
 
-impl Sequential {
+impl Model {
     /// The outputs for inputs `x`: `(rows, ...)` gives `(rows, units)`.
     ///
     /// Takes a shared reference: any number of threads may predict at once, and none waits for
@@ -46,7 +47,7 @@ impl Sequential {
     /// assert_eq!(probabilities.dim(), (2, 3));
     /// # Ok::<(), horn::Error>(())
     /// ```
-    pub fn predict(&self, x: &(impl AsRows + ?Sized)) -> Result<Array2<f32>> {
+    pub fn predict(&self, x: impl AsArrays) -> Result<Array2<f32>> {
         let (shape, values) = self.outputs(x)?;
         match shape.as_slice() {
             [rows, units] => {
@@ -78,7 +79,7 @@ impl Sequential {
     /// assert_eq!(outputs.shape(), [5, 2, 3]);
     /// # Ok::<(), horn::Error>(())
     /// ```
-    pub fn predict_nd(&self, x: &(impl AsRows + ?Sized)) -> Result<ArrayD<f32>> {
+    pub fn predict_nd(&self, x: impl AsArrays) -> Result<ArrayD<f32>> {
         let (shape, values) = self.outputs(x)?;
         ArrayD::from_shape_vec(IxDyn(&shape), values).map_err(|e| unfit(&shape, e))
     }
@@ -100,7 +101,7 @@ impl Sequential {
     /// assert!(model.predict_classes(&array![[1.0, 2.0]])?[0] < 3);
     /// # Ok::<(), horn::Error>(())
     /// ```
-    pub fn predict_classes(&self, x: &(impl AsRows + ?Sized)) -> Result<Vec<usize>> {
+    pub fn predict_classes(&self, x: impl AsArrays) -> Result<Vec<usize>> {
         let class = |row: ndarray::ArrayView1<f32>| match row.len() {
             1 => usize::from(row.iter().any(|p| *p > 0.5)),
             // What `predict` gives is contiguous.
@@ -114,32 +115,84 @@ impl Sequential {
     /// # Errors
     ///
     /// As [`predict`](Self::predict).
-    pub fn predict_on_batch(&self, x: &(impl AsRows + ?Sized)) -> Result<Array2<f32>> {
+    pub fn predict_on_batch(&self, x: impl AsArrays) -> Result<Array2<f32>> {
         self.predict(x)
     }
 
-    fn outputs(&self, x: &(impl AsRows + ?Sized)) -> Result<(Vec<usize>, Vec<f32>)> {
+    /// The outputs of a model that has several, one array for each.
+    ///
+    /// # Errors
+    ///
+    /// As [`predict_nd`](Self::predict_nd).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use horn::prelude::*;
+    ///
+    /// let x = Input::new([4]).tensor();
+    /// let mut model = Model::new(&x, [Dense::new(2).apply(&x), Dense::new(3).apply(&x)]);
+    /// model.build()?;
+    /// let outputs = model.predict_all(&Array2::<f32>::zeros((5, 4)))?;
+    /// assert_eq!((outputs[0].shape(), outputs[1].shape()), ([5, 2].as_slice(), [5, 3].as_slice()));
+    /// # Ok::<(), horn::Error>(())
+    /// ```
+    pub fn predict_all(&self, x: impl AsArrays) -> Result<Vec<ArrayD<f32>>> {
+        let (network, built) = self.built_parts("predict_all")?;
+        let given = x.as_arrays();
+        let x = given.ordered("x", &network.input_names())?;
+        check_inputs(&x, (network, built), true)?;
+        let rows = x.first().map_or(0, Rows::len);
+        let mut outputs: Vec<Vec<f32>> = Vec::new();
+        for number in 0..built.outputs.len() {
+            outputs.push(Vec::with_capacity(built.output(number, rows).size()));
+        }
+        for start in (0..rows).step_by(BATCH) {
+            let batch = BATCH.min(rows - start);
+            let prepared = plan(network, built, batch)?;
+            let mut workspace = prepared.workspace();
+            gather(&prepared, &mut workspace, &x, start..start + batch);
+            let run = forward(&prepared, &mut workspace, &built.parameters);
+            for (number, output) in outputs.iter_mut().enumerate() {
+                output.extend_from_slice(run.output(number));
+            }
+            prepared.give_back(workspace);
+        }
+        let shaped = outputs.into_iter().enumerate().map(|(number, values)| {
+            let shape = built.output(number, rows);
+            let shape = shape.dims();
+            ArrayD::from_shape_vec(IxDyn(shape), values).map_err(|e| unfit(shape, e))
+        });
+        shaped.collect()
+    }
+
+    fn outputs(&self, x: impl AsArrays) -> Result<(Vec<usize>, Vec<f32>)> {
         let (network, built) = self.built_parts("predict")?;
-        let rows = x.as_rows();
-        check(network, built, &rows)?;
-        let shape = built.output(rows.len());
-        let units = (shape.size() / rows.len().max(1)).max(1);
-        let mut values = vec![0.0; shape.size()];
-        let plan = |batch: usize| {
-            let mode = Mode::Predict;
-            built.plan(
-                network,
-                None,
-                Key {
-                    mode,
-                    batch,
-                    labels: 0,
-                },
-            )
+        if built.outputs.len() != 1 {
+            return Err(Error::Shape {
+                place: "`predict`".into(),
+                expected: "a model of one output".into(),
+                found: format!("{} outputs", built.outputs.len()),
+                hint: "call `predict_all`".into(),
+            });
+        }
+        let given = x.as_arrays();
+        let ordered;
+        let x: &[Rows] = match &given {
+            Arrays::One(rows) if built.rows.len() == 1 => std::slice::from_ref(rows),
+            _ => {
+                ordered = given.ordered("x", &network.input_names())?;
+                &ordered
+            }
         };
-        let whole = plan(rows.len().min(BATCH))?;
-        let rest = match rows.len() % BATCH {
-            rest if rest > 0 && rows.len() > BATCH => plan(rest)?,
+        check(x, network, built)?;
+        let rows = x.first().map_or(0, Rows::len);
+        let shape = built.output(0, rows);
+        let units = (shape.size() / rows.max(1)).max(1);
+        let mut values = vec![0.0; shape.size()];
+        let whole = plan(network, built, rows.min(BATCH))?;
+        let rest = match rows % BATCH {
+            rest if rest > 0 && rows > BATCH => plan(network, built, rest)?,
             _ => Arc::clone(&whole),
         };
         let batch = |start: usize, out: &mut [f32]| {
@@ -148,11 +201,12 @@ impl Sequential {
                 false => &rest,
             };
             let mut workspace = prepared.workspace();
-            if let Some(port) = prepared.plan.ports.first()
-                && let Some(to) = workspace.get_mut(port.range.clone())
-            {
-                rows.gather_range(start..start + out.len() / units, to);
-            }
+            gather(
+                prepared,
+                &mut workspace,
+                x,
+                start..start + out.len() / units,
+            );
             compute(prepared, &mut workspace, &built.parameters, out);
             prepared.give_back(workspace);
         };
@@ -195,12 +249,15 @@ impl Sequential {
         if rows == 0 {
             return Err(Error::argument("predictor", "rows", "at least 1", 0));
         }
-        let key = Key {
-            mode: Mode::Predict,
-            batch: rows,
-            labels: 0,
-        };
-        let prepared = built.plan(network, None, key)?;
+        if built.rows.len() != 1 || built.outputs.len() != 1 {
+            return Err(Error::argument(
+                "predictor",
+                "model",
+                "one of one input and one output: call `predict_all`",
+                format!("{} and {}", built.rows.len(), built.outputs.len()),
+            ));
+        }
+        let prepared = plan(network, built, rows)?;
         let port = prepared.plan.ports.first();
         let output = prepared.plan.outputs.first();
         Ok(Predictor {
@@ -213,7 +270,7 @@ impl Sequential {
     }
 }
 
-/// A handle that predicts without allocating, made by [`Sequential::predictor`].
+/// A handle that predicts without allocating, made by [`Model::predictor`].
 #[derive(Debug, Clone)]
 pub struct Predictor<'m> {
     prepared: Arc<Prepared>,
@@ -234,7 +291,7 @@ impl Predictor<'_> {
     ///
     /// # Examples
     ///
-    /// See [`Sequential::predictor`].
+    /// See [`Model::predictor`].
     pub fn predict_into(&mut self, x: &[f32], output: &mut [f32]) -> Result<()> {
         if x.len() != self.input.len() || output.len() != self.wanted {
             return Err(Error::Shape {
@@ -252,8 +309,30 @@ impl Predictor<'_> {
     }
 }
 
-/// Runs a plan whose input is written, and copies its output.
-fn compute(prepared: &Prepared, workspace: &mut [f32], parameters: &[f32], output: &mut [f32]) {
+/// The plan to predict so many rows.
+pub(crate) fn plan(network: &Network, built: &Built, batch: usize) -> Result<Arc<Prepared>> {
+    let key = Key {
+        mode: Mode::Predict,
+        batch,
+        labels: 0,
+    };
+    built.plan(network, &[], key)
+}
+
+/// Writes rows of the inputs where the plan reads them.
+fn gather(prepared: &Prepared, workspace: &mut [f32], x: &[Rows], range: Range<usize>) {
+    for place in &prepared.plan.ports {
+        if let Port::Features(number) = place.port
+            && let Some(rows) = x.get(number)
+            && let Some(to) = workspace.get_mut(place.range.clone())
+        {
+            rows.gather_range(range.clone(), to);
+        }
+    }
+}
+
+/// Runs a plan whose inputs are written.
+fn forward<'r>(prepared: &'r Prepared, workspace: &'r mut [f32], parameters: &'r [f32]) -> Run<'r> {
     let mut run = Run {
         plan: &prepared.plan,
         workspace,
@@ -261,19 +340,22 @@ fn compute(prepared: &Prepared, workspace: &mut [f32], parameters: &[f32], outpu
         draw: Draw::default(),
     };
     run.forward();
+    run
+}
+
+/// Runs a plan whose input is written, and copies its output.
+fn compute(prepared: &Prepared, workspace: &mut [f32], parameters: &[f32], output: &mut [f32]) {
+    let run = forward(prepared, workspace, parameters);
     for (to, from) in output.iter_mut().zip(run.output(0)) {
         *to = *from;
     }
 }
 
-fn check(network: &Network, built: &Built, rows: &crate::data::Rows) -> Result<()> {
-    match rows.row_shape() == built.row && !rows.is_empty() {
-        true if built.ids.is_none() => Ok(()),
-        true => check_ids(rows, built),
-        false => {
-            let first = network.names().into_iter().next().unwrap_or_default();
-            check_inputs(rows, built, &first, true)
-        }
+/// Inputs that the model can take; with the shortest way for the usual ones.
+fn check(x: &[Rows], network: &Network, built: &Built) -> Result<()> {
+    match (x, built.rows.as_slice()) {
+        ([x], [row]) if x.row_shape() == row.as_slice() && !x.is_empty() => check_ids(0, x, built),
+        _ => check_inputs(x, (network, built), true),
     }
 }
 

@@ -3,9 +3,13 @@
 use std::fmt;
 
 /// The columns' headings.
-const HEADINGS: [&str; 3] = ["Layer (type)", "Output Shape", "Param #"];
+const HEADINGS: [&str; 4] = ["Layer (type)", "Output Shape", "Param #", "Connected to"];
 /// Where each column ends, as a part of the line.
 const ENDS: [f64; 3] = [0.45, 0.80, 1.0];
+/// The same, of models that are not chains.
+const CONNECTED_ENDS: [f64; 4] = [0.3, 0.56, 0.74, 1.0];
+/// Keras's line for those, on a wide terminal.
+const CONNECTED_LINE: usize = 108;
 /// Keras's line on a terminal of 80 columns.
 const LINE: usize = 76;
 /// A shorter line leaves no room for the headings.
@@ -44,7 +48,8 @@ pub struct Summary {
     trainable: usize,
     non_trainable: usize,
     optimizer: Option<usize>,
-    line_length: usize,
+    line_length: Option<usize>,
+    connections: bool,
 }
 
 /// One layer in a [`Summary`].
@@ -59,6 +64,8 @@ pub struct Row {
     pub output_shape: String,
     /// The number of its parameters, trainable or not.
     pub params: usize,
+    /// What it reads: the layer, which of its calls and which output, `dense[0][0]`.
+    pub connected_to: Vec<String>,
 }
 
 impl Row {
@@ -74,7 +81,14 @@ impl Row {
             class_name: class_name.into(),
             output_shape: output_shape.into(),
             params,
+            connected_to: Vec::new(),
         }
+    }
+
+    /// The same, with what the layer reads.
+    pub(crate) fn connected_to(mut self, connected_to: Vec<String>) -> Self {
+        self.connected_to = connected_to;
+        self
     }
 }
 
@@ -93,13 +107,21 @@ impl Summary {
             trainable,
             non_trainable,
             optimizer,
-            line_length: LINE,
+            line_length: None,
+            connections: false,
         }
     }
 
-    /// Prints lines of this many characters, 20 or more; the default is 76.
+    /// Whether what layers are connected to is printed.
+    pub(crate) fn with_connections(mut self, connections: bool) -> Self {
+        self.connections = connections;
+        self
+    }
+
+    /// Prints lines of this many characters, 20 or more; the default is 76, and 108 for models that
+    /// are not chains.
     pub fn line_length(mut self, characters: usize) -> Self {
-        self.line_length = characters.max(SHORTEST);
+        self.line_length = Some(characters.max(SHORTEST));
         self
     }
 
@@ -134,36 +156,68 @@ impl Summary {
     }
 
     /// The widths of the columns between the lines, with a space on each side.
-    fn widths(&self) -> [usize; 3] {
+    fn widths(&self) -> Vec<usize> {
+        let (ends, usual): (&[f64], usize) = match self.connections {
+            true => (&CONNECTED_ENDS, CONNECTED_LINE),
+            false => (&ENDS, LINE),
+        };
+        let line = self.line_length.unwrap_or(usual);
         let mut begin = 0;
-        let ends = ENDS.map(|part| {
-            let end = (part * self.line_length as f64) as usize;
-            let width = end - begin;
-            begin = end;
-            width
-        });
-        // The lines and spaces come out of the columns: 10 characters, of each a third.
-        let [first, second, third] = ends;
-        [first - 1, second - 2, third - 1]
+        let mut widths: Vec<usize> = ends
+            .iter()
+            .map(|part| {
+                let end = (part * line as f64) as usize;
+                let width = end - begin;
+                begin = end;
+                width
+            })
+            .collect();
+        // The lines and spaces come out of the columns: of three characters each, and one more; the
+        // widest give theirs first.
+        let columns = widths.len();
+        for (number, width) in widths.iter_mut().enumerate() {
+            let taken = if number == 0 || number + 1 == columns {
+                1
+            } else {
+                2
+            };
+            *width = width.saturating_sub(taken).max(3);
+        }
+        widths
+    }
+
+    /// What stands in the columns on a layer.
+    fn texts(&self, row: &Row) -> Vec<String> {
+        let mut texts = vec![
+            format!("{} ({})", row.name, row.class_name),
+            row.output_shape.clone(),
+            grouped(row.params),
+        ];
+        if self.connections {
+            texts.push(match row.connected_to.is_empty() {
+                true => "-".into(),
+                false => row.connected_to.join(", "),
+            });
+        }
+        texts
     }
 }
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let widths = self.widths();
+        let headings = HEADINGS.iter().take(widths.len());
         writeln!(f, "Model: \"{}\"", self.name)?;
-        rule(f, widths, ["┏", "━", "┳", "┓"])?;
-        cells(f, widths, HEADINGS.map(String::from), "┃")?;
-        rule(f, widths, ["┡", "━", "╇", "┩"])?;
+        rule(f, &widths, ["┏", "━", "┳", "┓"])?;
+        cells(f, &widths, headings.map(ToString::to_string).collect(), "┃")?;
+        rule(f, &widths, ["┡", "━", "╇", "┩"])?;
         for (i, row) in self.rows.iter().enumerate() {
             if i > 0 {
-                rule(f, widths, ["├", "─", "┼", "┤"])?;
+                rule(f, &widths, ["├", "─", "┼", "┤"])?;
             }
-            let layer = format!("{} ({})", row.name, row.class_name);
-            let texts = [layer, row.output_shape.clone(), grouped(row.params)];
-            cells(f, widths, texts, "│")?;
+            cells(f, &widths, self.texts(row), "│")?;
         }
-        rule(f, widths, ["└", "─", "┴", "┘"])?;
+        rule(f, &widths, ["└", "─", "┴", "┘"])?;
         let mut counts = vec![
             (" Total params", self.total_params()),
             (" Trainable params", self.trainable),
@@ -184,16 +238,17 @@ impl fmt::Display for Summary {
 }
 
 /// A horizontal line: left corner, line, crossing, right corner.
-fn rule(f: &mut fmt::Formatter, widths: [usize; 3], drawing: [&str; 4]) -> fmt::Result {
+fn rule(f: &mut fmt::Formatter, widths: &[usize], drawing: [&str; 4]) -> fmt::Result {
     let [left, line, crossing, right] = drawing;
-    let lines = widths.map(|width| line.repeat(width));
+    let lines: Vec<String> = widths.iter().map(|width| line.repeat(*width)).collect();
     writeln!(f, "{left}{}{right}", lines.join(crossing))
 }
 
-/// A row of the table, of as many lines as its longest cell needs; the last column is set right.
-fn cells(f: &mut fmt::Formatter, widths: [usize; 3], texts: [String; 3], bar: &str) -> fmt::Result {
+/// A row of the table, of as many lines as its longest cell needs; the third column, of numbers, is
+/// set right.
+fn cells(f: &mut fmt::Formatter, widths: &[usize], texts: Vec<String>, bar: &str) -> fmt::Result {
     let columns: Vec<(usize, Vec<String>)> = widths
-        .into_iter()
+        .iter()
         .zip(&texts)
         .map(|(width, text)| (width - 2, wrap(text, width - 2)))
         .collect();
@@ -206,10 +261,9 @@ fn cells(f: &mut fmt::Formatter, widths: [usize; 3], texts: [String; 3], bar: &s
         f.write_str(bar)?;
         for (column, (width, lines)) in columns.iter().enumerate() {
             let line = lines.get(i).map_or("", String::as_str);
-            if column + 1 == columns.len() {
-                write!(f, " {line:>width$} {bar}")?;
-            } else {
-                write!(f, " {line:<width$} {bar}")?;
+            match column {
+                2 => write!(f, " {line:>width$} {bar}")?,
+                _ => write!(f, " {line:<width$} {bar}")?,
             }
         }
         writeln!(f)?;

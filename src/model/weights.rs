@@ -3,7 +3,7 @@
 use ndarray::{ArrayD, ArrayViewD, IxDyn};
 
 use super::examples::shape_text;
-use super::sequential::Sequential;
+use super::functional::Model;
 use crate::error::{Error, Result};
 use crate::graph::Shape;
 use crate::graph::variables::Spec;
@@ -113,7 +113,7 @@ impl<'m> LayerRef<'m> {
     }
 }
 
-impl Sequential {
+impl Model {
     /// The layers, in order.
     ///
     /// # Examples
@@ -145,7 +145,7 @@ impl Sequential {
                 output: self
                     .built
                     .as_ref()
-                    .and_then(|b| b.outputs.get(place).copied()),
+                    .and_then(|b| b.layers.get(place).copied()),
                 trainable: node.trainable(),
             })
             .collect()

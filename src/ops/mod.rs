@@ -133,8 +133,8 @@ pub trait Operation: Debug + Send + Sync {
 pub(crate) enum Port {
     /// The batch of inputs with this number.
     Features(usize),
-    /// The batch of targets.
-    Targets,
+    /// The batch of targets with this number.
+    Targets(usize),
     /// One weight a sample.
     SampleWeight,
 }

@@ -1,4 +1,4 @@
-//! Arrays in memory as a [`Dataset`].
+//! ArrayRows in memory as a [`Dataset`].
 
 use super::{Batch, Dataset, Length, Pass};
 use crate::data::{AsRows, Rows};
@@ -24,8 +24,8 @@ use crate::error::{Error, Result};
 pub fn from_arrays<'a>(
     x: &'a (impl AsRows + ?Sized),
     y: &'a (impl AsRows + ?Sized),
-) -> Result<Arrays<'a>> {
-    Arrays::new(x).target(y)
+) -> Result<ArrayRows<'a>> {
+    ArrayRows::new(x).target(y)
 }
 
 /// Rows of arrays in memory, with any number of inputs and targets; see [`from_arrays`].
@@ -33,17 +33,17 @@ pub fn from_arrays<'a>(
 /// # Examples
 ///
 /// ```
-/// use horn::data::dataset::Arrays;
+/// use horn::data::dataset::ArrayRows;
 ///
 /// let (images, hours, labels) = (vec![0.1, 0.2, 0.3], vec![7, 12, 23], vec![0, 0, 1]);
-/// let rows = Arrays::new(&images).input(&hours)?.target(&labels)?;
+/// let rows = ArrayRows::new(&images).input(&hours)?.target(&labels)?;
 ///
 /// let error = rows.input(&[1.0]).unwrap_err().to_string();
 /// assert!(error.contains("3 rows"), "{error}");
 /// # Ok::<(), horn::Error>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct Arrays<'a> {
+pub struct ArrayRows<'a> {
     inputs: Vec<Rows<'a>>,
     targets: Vec<Rows<'a>>,
     weights: Option<Rows<'a>>,
@@ -51,11 +51,11 @@ pub struct Arrays<'a> {
     next: usize,
 }
 
-impl<'a> Arrays<'a> {
+impl<'a> ArrayRows<'a> {
     /// Rows with one input and nothing else.
     pub fn new(x: &'a (impl AsRows + ?Sized)) -> Self {
         let x = x.as_rows();
-        Arrays {
+        ArrayRows {
             rows: x.len(),
             inputs: vec![x],
             targets: Vec::new(),
@@ -95,7 +95,7 @@ impl<'a> Arrays<'a> {
         let weights = self.fitting("sample_weight", weights.as_rows())?;
         if weights.row_size() != 1 {
             return Err(Error::argument(
-                "Arrays",
+                "ArrayRows",
                 "sample_weight",
                 "one number a row",
                 format!("{:?}", weights.row_shape()),
@@ -109,7 +109,7 @@ impl<'a> Arrays<'a> {
         match rows.len() == self.rows {
             true => Ok(rows),
             false => Err(Error::Shape {
-                place: format!("`Arrays`: `{what}`"),
+                place: format!("`ArrayRows`: `{what}`"),
                 expected: format!("{} rows, as many as the first input", self.rows),
                 found: rows.len().to_string(),
                 hint: "every row needs one of each".into(),
@@ -118,7 +118,7 @@ impl<'a> Arrays<'a> {
     }
 }
 
-impl Dataset for Arrays<'_> {
+impl Dataset for ArrayRows<'_> {
     fn length(&self) -> Length {
         Length::Known(self.rows)
     }

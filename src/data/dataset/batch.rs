@@ -192,6 +192,11 @@ impl Batch {
         self.first
     }
 
+    /// The number of values of all rows.
+    pub(crate) fn values(&self) -> usize {
+        self.parts().map(|(_, part)| part.values.len()).sum()
+    }
+
     fn parts_mut(&mut self) -> impl Iterator<Item = &mut Part> {
         let both = self.inputs.iter_mut().chain(&mut self.targets);
         both.chain(&mut self.weights)

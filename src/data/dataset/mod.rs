@@ -51,7 +51,7 @@ mod sample;
 mod shuffle;
 
 pub use adapters::{Map, Repeat, Skip, Take};
-pub use arrays::{Arrays, from_arrays};
+pub use arrays::{ArrayRows, from_arrays};
 pub use batch::{Batch, Part, Row};
 pub use functions::{
     Batches, Generator, Index, from_batches, from_generator, from_index, from_iter,

@@ -406,7 +406,7 @@ mod tests {
     fn every_element_type_becomes_f32() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("x.npy");
-        let mut check = |descr: &str, bytes: &[u8], wanted: [f32; 3]| {
+        let check = |descr: &str, bytes: &[u8], wanted: [f32; 3]| {
             write(&path, descr, "(3,)", bytes);
             let mut rows = NpyRows::open(&path).unwrap();
             for _ in 0..2 {
@@ -486,7 +486,7 @@ mod tests {
     fn files_that_are_something_else_are_errors() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("x.npy");
-        let mut refused = |write: &dyn Fn(&Path), wanted: &str| {
+        let refused = |write: &dyn Fn(&Path), wanted: &str| {
             write(&path);
             let error = NpyRows::open(&path).unwrap_err().to_string();
             assert!(error.contains(wanted) && error.contains("x.npy"), "{error}");

@@ -4,15 +4,17 @@ use std::any::Any;
 use std::fmt;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
 
-use super::{Batch, Dataset, Length, Pass, fill};
+use super::{Batch, Dataset, Length, Pass};
 use crate::error::{Error, Result};
 
 /// A dataset that is read ahead on a thread; see [`Dataset::prefetch`].
 ///
-/// The thread lives as long as a pass. Its batches are as large as the first that is asked for,
-/// and their buffers go round, so that nothing is allocated for each. An error of the dataset, or
-/// a panic in it, comes out where its rows would have come.
+/// The thread lives as long as a pass. Its batches are as large as the first that is asked for;
+/// small ones that come fast are handed over several at a time, up to 64 KiB. Buffers go round, so
+/// that nothing is allocated for each. An error of the dataset, or a panic in it, comes out where
+/// its rows would have come.
 ///
 /// # Examples
 ///
@@ -35,7 +37,7 @@ pub struct Prefetch<D> {
     batches: usize,
     state: State<D>,
     length: Length,
-    /// The batch that came last from the thread, and how many of its rows were read.
+    /// The block that came last from the thread, and how many of its rows were read.
     ready: Batch,
     taken: usize,
     /// Whether the pass is over.
@@ -172,27 +174,47 @@ fn produce<D: Dataset>(
         return dataset;
     }
     let mut first = 0;
-    while let Ok(mut batch) = buffers.recv() {
-        batch.clear();
-        batch.set_first(first);
-        let sent = match fill(&mut dataset, rows, &mut batch) {
-            Ok(0) => return dataset,
-            Ok(count) => {
-                first += count;
-                send.send(Ok(batch)).is_ok()
-            }
-            Err(error) => {
-                // The rows before the one that cannot be read are good.
-                let good = batch.is_empty() || send.send(Ok(batch)).is_ok();
-                let _ = good && send.send(Err(error)).is_ok();
-                false
-            }
-        };
-        if !sent {
+    while let Ok(mut block) = buffers.recv() {
+        block.clear();
+        block.set_first(first);
+        let filled = fill_block(&mut dataset, rows, &mut block);
+        first += block.len();
+        let over = !matches!(filled, Ok(true));
+        // The rows before one that cannot be read are good.
+        let mut heard = block.is_empty() || send.send(Ok(block)).is_ok();
+        if let Err(error) = filled {
+            heard = heard && send.send(Err(error)).is_ok();
+        }
+        if over || !heard {
             break;
         }
     }
     dataset
+}
+
+/// How many values make a block worth the hand-over to the thread that waits for it.
+const BLOCK: usize = 1 << 14;
+
+/// How long a block may take to fill.
+const PATIENCE: Duration = Duration::from_millis(1);
+
+/// Reads a batch of `rows` rows, and more such batches where they are small and come fast: to hand
+/// over each alone would cost as much as a small network's step. False at the end of the pass.
+fn fill_block(dataset: &mut impl Dataset, rows: usize, block: &mut Batch) -> Result<bool> {
+    let began = Instant::now();
+    loop {
+        let wanted = block.len() + rows;
+        while block.len() < wanted {
+            if dataset.read(wanted - block.len(), block)? == 0 {
+                return Ok(false);
+            }
+        }
+        if block.values() + block.values() / block.len().max(1) * rows > BLOCK
+            || began.elapsed() > PATIENCE
+        {
+            return Ok(true);
+        }
+    }
 }
 
 fn lost() -> Error {

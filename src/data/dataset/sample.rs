@@ -150,28 +150,45 @@ impl<A: AsRows + ?Sized> Values for A {
     }
 }
 
+/// Numbers, and what an iterator over them gives.
 macro_rules! numbers {
-    ($($Number:ty),*) => {$(
+    ($($Number:ty: $value:ident => $f32:expr;)*) => {$(
         impl Values for $Number {
             fn write_input(&self, row: &mut Row) -> Result<()> {
-                row.input_number(*self as f32)
+                let $value = *self;
+                row.input_number($f32)
             }
 
             fn write_target(&self, row: &mut Row) -> Result<()> {
-                row.target_number(*self as f32)
+                let $value = *self;
+                row.target_number($f32)
+            }
+        }
+
+        impl Values for &$Number {
+            fn write_input(&self, row: &mut Row) -> Result<()> {
+                (**self).write_input(row)
+            }
+
+            fn write_target(&self, row: &mut Row) -> Result<()> {
+                (**self).write_target(row)
             }
         }
     )*};
 }
 
-numbers!(f32, f64, i8, i16, i32, i64, isize, u8, u16, u32, u64, usize);
-
-impl Values for bool {
-    fn write_input(&self, row: &mut Row) -> Result<()> {
-        row.input_number(f32::from(*self))
-    }
-
-    fn write_target(&self, row: &mut Row) -> Result<()> {
-        row.target_number(f32::from(*self))
-    }
+numbers! {
+    f32: x => x;
+    f64: x => x as f32;
+    i8: x => f32::from(x);
+    i16: x => f32::from(x);
+    i32: x => x as f32;
+    i64: x => x as f32;
+    isize: x => x as f32;
+    u8: x => f32::from(x);
+    u16: x => f32::from(x);
+    u32: x => x as f32;
+    u64: x => x as f32;
+    usize: x => x as f32;
+    bool: x => f32::from(x);
 }

@@ -209,6 +209,14 @@ impl Batch {
         inputs.chain(targets).chain(weights)
     }
 
+    /// Drops what is left of a row that a panic has cut short.
+    pub(crate) fn settle(&mut self) {
+        match self.known {
+            true => self.resize(self.rows),
+            false => *self = Batch::after(self.first),
+        }
+    }
+
     fn resize(&mut self, rows: usize) {
         self.parts_mut().for_each(|part| part.resize(rows));
         self.rows = rows;

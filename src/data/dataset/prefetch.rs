@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
@@ -177,14 +178,21 @@ fn produce<D: Dataset>(
     while let Ok(mut block) = buffers.recv() {
         block.clear();
         block.set_first(first);
-        let filled = fill_block(&mut dataset, rows, &mut block);
+        let read = || fill_block(&mut dataset, rows, &mut block);
+        let filled = catch_unwind(AssertUnwindSafe(read));
+        block.settle();
         first += block.len();
-        let over = !matches!(filled, Ok(true));
         // The rows before one that cannot be read are good.
         let mut heard = block.is_empty() || send.send(Ok(block)).is_ok();
-        if let Err(error) = filled {
-            heard = heard && send.send(Err(error)).is_ok();
-        }
+        let over = match filled {
+            Ok(Ok(more)) => !more,
+            Ok(Err(error)) => {
+                heard = heard && send.send(Err(error)).is_ok();
+                true
+            }
+            // Whoever joins the thread hears of it.
+            Err(panic) => resume_unwind(panic),
+        };
         if over || !heard {
             break;
         }

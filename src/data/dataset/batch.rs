@@ -183,6 +183,18 @@ impl Batch {
         self.append(1, |row| sample.write(row))
     }
 
+    /// Where no row has come yet: expects rows like those of another batch.
+    pub(crate) fn expect(&mut self, other: &Batch) {
+        if self.known || !other.known {
+            return;
+        }
+        let empty = |part: &Part| Part::new(part.row_shape());
+        self.inputs = other.inputs.iter().map(empty).collect();
+        self.targets = other.targets.iter().map(empty).collect();
+        self.weights = other.weights.as_ref().map(empty);
+        self.known = true;
+    }
+
     /// The number that the first row has in its pass.
     pub(crate) fn set_first(&mut self, first: usize) {
         self.first = first;

@@ -175,13 +175,17 @@ fn produce<D: Dataset>(
         return dataset;
     }
     let mut first = 0;
+    // A row that differs is refused whichever block it would come into.
+    let mut like = Batch::new();
     while let Ok(mut block) = buffers.recv() {
         block.clear();
+        block.expect(&like);
         block.set_first(first);
         let read = || fill_block(&mut dataset, rows, &mut block);
         let filled = catch_unwind(AssertUnwindSafe(read));
         block.settle();
         first += block.len();
+        like.expect(&block);
         // The rows before one that cannot be read are good.
         let mut heard = block.is_empty() || send.send(Ok(block)).is_ok();
         let over = match filled {

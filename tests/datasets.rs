@@ -188,6 +188,8 @@ fn evaluation_and_prediction_are_those_of_arrays() {
         scores,
         model.evaluate_with(&part.0, &part.1, options).unwrap()
     );
+    let of_arrays = model.evaluate_with(&x, &y, Evaluate::new().batch_size(100).steps(3));
+    assert_eq!(scores, of_arrays.unwrap());
     let outputs = model.predict_dataset(csv().prefetch(2)).unwrap();
     assert_eq!(outputs, model.predict(&x).unwrap());
     let outputs = model.predict_dataset(ArrayRows::new(&x)).unwrap();
@@ -372,6 +374,63 @@ fn an_epoch_of_so_many_steps_goes_on_where_the_last_one_stopped() {
     let (rows, count) = counted(65);
     line().fit_dataset(rows, fit().epochs(2)).unwrap();
     assert_eq!(count.load(Ordering::Relaxed), 130);
+}
+
+/// Of several runs on datasets; `tests/golden/datasets.py` made them.
+#[test]
+fn histories_are_those_of_keras() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/datasets.json");
+    let file = std::fs::read_to_string(path).unwrap();
+    let golden: serde_json::Value = serde_json::from_str(&file).unwrap();
+    let x = Array2::from_shape_fn((65, 1), |(i, _)| (i % 5) as f32);
+    let y = Array2::from_shape_fn((65, 1), |(i, _)| i as f32 / 10.0);
+    let held = (x.slice(s![..20, ..]), y.slice(s![..20, ..]));
+    // Its length is not known, so that the end comes as a surprise.
+    let rows = || from_iter(x.iter().map(|x| [*x]).zip(&y));
+    let fit = || fit().epochs(6);
+    let fits = [
+        fit(),
+        fit().steps_per_epoch(3),
+        fit().steps_per_epoch(7),
+        fit().validation_data(&held.0, &held.1).validation_freq(2),
+        fit()
+            .validation_data(&held.0, &held.1)
+            .validation_freq([1, 5, 9]),
+        fit().validation_dataset(rows()).validation_steps(2),
+    ];
+    let cases = golden["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), fits.len());
+    for (case, fit) in cases.iter().zip(fits) {
+        let mut model = line();
+        let weights = [array![[0.5]].into_dyn(), array![0.0].into_dyn()];
+        model.set_weights(&weights).unwrap();
+        let history = model.fit_dataset(rows(), fit).unwrap();
+        let close = |found: &[f32], wanted: &serde_json::Value| {
+            let wanted = wanted.as_array().unwrap();
+            assert_eq!(found.len(), wanted.len(), "{}", case["name"]);
+            for (found, wanted) in found.iter().zip(wanted) {
+                let wanted = wanted.as_f64().unwrap() as f32;
+                assert!(
+                    (found - wanted).abs() < 1e-5 * wanted.abs(),
+                    "{found}, {wanted}"
+                );
+            }
+        };
+        let columns = case["history"].as_object().unwrap();
+        assert_eq!(history.names().len(), columns.len());
+        for (name, wanted) in columns {
+            // Keras leaves out the epochs without validation.
+            let there = history[name.as_str()]
+                .iter()
+                .filter(|value| !value.is_nan());
+            close(&there.copied().collect::<Vec<f32>>(), wanted);
+        }
+        let weights = model.get_weights();
+        close(
+            &weights.iter().flatten().copied().collect::<Vec<f32>>(),
+            &case["weights"],
+        );
+    }
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! Data on its way into a model: [`load_csv`] reads a file of numbers, [`AsRows`] takes any
-//! array as rows of `f32`, and a [`Dataset`](dataset::Dataset) streams rows that are made or read
-//! on the way.
+//! array as rows of `f32`, and a [`Dataset`] streams rows that are made or read on the way.
 
 mod csv;
 mod csv_rows;

@@ -130,7 +130,8 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Whether rows are taken in a new random order in each epoch. Default: true.
+    /// Whether the rows of arrays are taken in a new random order in each epoch. Default: true.
+    /// Datasets have [`Dataset::shuffle`].
     pub fn shuffle(mut self, shuffle: bool) -> Self {
         self.shuffle = shuffle;
         self

@@ -236,9 +236,11 @@ pub trait Dataset: Send {
         Repeat::new(self)
     }
 
-    /// The same rows, read ahead by a thread: up to `batches` batches wait in memory.
+    /// The same rows, read ahead by a thread: up to `batches` batches wait in memory, small ones
+    /// several at a time.
     ///
-    /// Put it last. What is read does not change, nor does the order.
+    /// Put it last. What is read does not change, nor does the order. Where reading a batch takes
+    /// less time than a step of training, it takes none of it.
     ///
     /// # Examples
     ///

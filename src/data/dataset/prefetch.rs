@@ -29,8 +29,8 @@ use crate::error::{Error, Result};
 /// .prefetch(2);
 /// let mut batch = Batch::new();
 /// rows.begin(Pass::default())?;
-/// assert_eq!(rows.read(5, &mut batch)?, 5);
-/// let error = rows.read(5, &mut batch).unwrap_err().to_string();
+/// assert_eq!(rows.read(7, &mut batch)?, 7);
+/// let error = rows.read(7, &mut batch).unwrap_err().to_string();
 /// assert!(error.contains("there is no seven"), "{error}");
 /// # Ok::<(), horn::Error>(())
 /// ```

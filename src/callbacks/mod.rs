@@ -1,20 +1,64 @@
-//! What looks on while a model trains: [`Callback`], and [`Progress`], which prints.
+//! What looks on while a model trains: [`Callback`], and those that are ready-made.
+//!
+//! | callback | what it does |
+//! |---|---|
+//! | [`EarlyStopping`] | stops when a value has stopped improving |
+//! | [`KeepBest`] | ends with the weights of the best epoch, without stopping |
+//! | [`ModelCheckpoint`] | writes the weights to files |
+//! | [`ReduceLROnPlateau`] | reduces the learning rate when a value has stopped improving |
+//! | [`LearningRateScheduler`] | sets the learning rate of each epoch |
+//! | [`SwapEmaWeights`] | validates with the averages of the weights |
+//! | [`TerminateOnNaN`] | ends without an error when the loss turns NaN |
+//! | [`TimeBudget`] | stops when the time is up |
+//! | [`StopHandle`] | stops from another thread |
+//! | [`CsvLogger`] | writes each epoch's values to a CSV file |
+//! | [`LambdaCallback`] | closures |
+//! | [`Progress`] | prints |
+//!
+//! What a callback monitors is checked when training begins: a name that is not logged is an error
+//! that tells the nearest ones.
 
 mod control;
+mod csv_logger;
+mod early_stopping;
 mod hooks;
+mod keep_best;
+mod lambda_callback;
+mod learning_rate_scheduler;
 mod logs;
+mod model_checkpoint;
+mod monitor;
 mod progress;
+mod reduce_lr_on_plateau;
+mod stop_handle;
+mod swap_ema_weights;
+mod terminate_on_nan;
+mod text;
+mod time_budget;
 mod weights;
 
 pub use control::Control;
 pub(crate) use control::{Inside, Signals};
+pub use csv_logger::CsvLogger;
+pub use early_stopping::EarlyStopping;
 pub(crate) use hooks::Hooks;
+pub use keep_best::KeepBest;
+pub use lambda_callback::{LambdaCallback, Outcome};
+pub use learning_rate_scheduler::LearningRateScheduler;
 pub use logs::Logs;
 pub(crate) use logs::{Shown, missing, print_order};
+pub use model_checkpoint::{ModelCheckpoint, SaveFreq};
+pub use monitor::Mode;
 pub use progress::Progress;
+pub use reduce_lr_on_plateau::ReduceLROnPlateau;
+pub use stop_handle::StopHandle;
+pub use swap_ema_weights::SwapEmaWeights;
+pub use terminate_on_nan::TerminateOnNaN;
+pub use time_budget::TimeBudget;
 pub use weights::Weights;
 
 use crate::error::Result;
+use crate::metrics::Direction;
 
 /// Hooks that training calls; each does nothing unless it is written.
 ///
@@ -221,6 +265,8 @@ pub struct Run {
     pub steps: usize,
     /// What the logs of an epoch hold, in the order in which they are printed.
     pub names: Vec<String>,
+    /// Whether each of them is to become small or large, where that is known.
+    directions: Vec<Option<Direction>>,
 }
 
 impl Run {
@@ -231,12 +277,40 @@ impl Run {
         steps: usize,
         names: impl IntoIterator<Item = impl Into<String>>,
     ) -> Self {
+        let names: Vec<String> = names.into_iter().map(Into::into).collect();
+        let loss = |name: &String| name == "loss" || name == "val_loss";
+        let direction = |name| loss(name).then_some(Direction::Min);
         Self {
             epochs,
             initial_epoch,
             steps,
-            names: names.into_iter().map(Into::into).collect(),
+            directions: names.iter().map(direction).collect(),
+            names,
         }
+    }
+
+    /// The same, with whether each name is to become small or large.
+    pub(crate) fn with_directions(mut self, directions: Vec<Option<Direction>>) -> Self {
+        self.directions = directions;
+        self
+    }
+
+    /// Whether what is logged under this name is to become small, as a loss, or large, as an
+    /// accuracy; none where that is not known, or nothing is logged so.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use horn::callbacks::Run;
+    /// use horn::metrics::Direction;
+    ///
+    /// let run = Run::new(150, 0, 77, ["loss", "mine"]);
+    /// assert_eq!(run.direction("loss"), Some(Direction::Min));
+    /// assert_eq!(run.direction("mine"), None);
+    /// ```
+    pub fn direction(&self, name: &str) -> Option<Direction> {
+        let place = self.names.iter().position(|other| other == name)?;
+        self.directions.get(place).copied().flatten()
     }
 }
 

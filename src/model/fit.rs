@@ -10,11 +10,11 @@ use super::examples::{Examples, Pick};
 use super::feed::{Feed, Rules};
 use super::functional::Model;
 use super::history::History;
-use super::logged::Logged;
+use super::logged::{Logged, RATE};
 use super::network::Network;
 use super::source::{Held, Source};
 use crate::backend::cpu::{Run, assign};
-use crate::callbacks::{self, Callback, Control, Hooks, Inside, Progress, Signals};
+use crate::callbacks::{self, Callback, Control, Hooks, Inside, Progress, Signals, StopHandle};
 use crate::data::dataset::{Dataset, Pass};
 use crate::data::{AsRows, Rows};
 use crate::error::{Error, Result};
@@ -22,6 +22,7 @@ use crate::graph::plan::Plan;
 use crate::graph::variables::Variables;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::reduce::all_finite;
+use crate::metrics::Direction;
 use crate::ops::Draw;
 use crate::optimizers::{Optimizer, State, Variable, decimal};
 use crate::random::{Purpose, stream};
@@ -247,6 +248,15 @@ impl<'a> Fit<'a> {
     pub fn callback(mut self, callback: impl Callback + 'a) -> Self {
         self.callbacks.push(Box::new(callback));
         self
+    }
+
+    /// Lets a handle end the training from another thread.
+    ///
+    /// # Examples
+    ///
+    /// See [`StopHandle`].
+    pub fn stop_handle(self, handle: &StopHandle) -> Self {
+        self.callback(handle.clone())
     }
 
     fn check(&self) -> Result<()> {
@@ -646,7 +656,8 @@ impl<'t, 'a> Training<'t, 'a> {
         // An absurd number of epochs, with a callback to stop them, is not reserved at once.
         let mut history = History::with_capacity(names.clone(), epochs.min(65_536));
         let steps = self.source.steps().unwrap_or(0);
-        let plan = callbacks::Run::new(options.epochs, options.initial_epoch, steps, names);
+        let plan = callbacks::Run::new(options.epochs, options.initial_epoch, steps, names)
+            .with_directions(self.directions());
         self.hook(|control, _| {
             hooks.each(control, |callback, control| {
                 callback.on_train_begin(control, &plan)
@@ -687,6 +698,19 @@ impl<'t, 'a> Training<'t, 'a> {
             })
         })?;
         Ok(history)
+    }
+
+    /// Whether each logged value is to become small or large, where that is known.
+    fn directions(&self) -> Vec<Option<Direction>> {
+        let of = |name: &String| {
+            let name = name.strip_prefix("val_").unwrap_or(name);
+            let metric = self.watched.iter().find(|watched| watched.name == name);
+            match metric {
+                Some(watched) => watched.metric.direction(),
+                None => (name != RATE).then_some(Direction::Min),
+            }
+        };
+        self.logged.names().iter().map(of).collect()
     }
 
     /// Lends the model to callbacks for one hook. Their error is none of the training.
@@ -783,11 +807,14 @@ impl<'t, 'a> Training<'t, 'a> {
         (epoch, batch, loss): (usize, usize, f32),
         hooks: &mut Hooks,
     ) -> Result<()> {
-        self.hook(|control, _| {
+        let told = self.hook(|control, _| {
             hooks.each(control, |callback, control| {
                 callback.on_non_finite(control, batch, loss)
             })
-        })?;
+        });
+        // A callback that says the same means the same: the model as it was.
+        self.failed |= matches!(told, Err(Error::Diverged { .. }));
+        told?;
         match self.lenient || self.signals.stop {
             true => Ok(()),
             false => Err(diverged(epoch, batch, loss)),

@@ -4,7 +4,7 @@ use super::compile::Compiled;
 use crate::callbacks::{Logs, print_order};
 
 /// The name under which the learning rate is logged, when a callback asks for it.
-const RATE: &str = "learning_rate";
+pub(crate) const RATE: &str = "learning_rate";
 
 /// The losses and metrics of an epoch.
 ///

@@ -239,9 +239,8 @@ impl Callback for ModelCheckpoint {
             seen.names = self.logged(run).map(String::from).collect();
             self.monitor.begin("ModelCheckpoint", &seen)?;
         }
-        // As in Keras, the best value lasts through several trainings.
+        // As in Keras, the best value and the count of batches last through several trainings.
         self.best = self.best.or(self.initial_value_threshold);
-        self.batches = 0;
         Ok(())
     }
 

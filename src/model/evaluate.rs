@@ -233,8 +233,8 @@ pub(crate) fn evaluate(
     let metrics = watched.iter().map(|watched| watched.metric.result());
     for (value, now) in values.iter_mut().zip(
         std::iter::once(tally.mean())
-            .chain(metrics)
-            .chain(tally.parts()),
+            .chain(tally.parts())
+            .chain(metrics),
     ) {
         *value = now;
     }

@@ -652,7 +652,7 @@ impl<'t, 'a> Training<'t, 'a> {
     fn log(&mut self, all: bool, shown: &mut [f32]) {
         let trained = std::iter::once(self.tally.mean());
         let metrics = self.watched.iter().map(|watched| watched.metric.result());
-        let trained = trained.chain(metrics).chain(self.tally.parts());
+        let trained = trained.chain(self.tally.parts()).chain(metrics);
         for (value, now) in self.values.iter_mut().zip(trained) {
             *value = now;
         }

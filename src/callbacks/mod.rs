@@ -132,6 +132,8 @@ pub struct Control {
     pub(crate) learning_rate: f32,
     /// What `learning_rate` was set to since the training loop last looked.
     pub(crate) new_learning_rate: Option<f32>,
+    /// How many batches of the epoch are done.
+    pub(crate) batches: usize,
 }
 
 impl Control {
@@ -141,6 +143,7 @@ impl Control {
             stop: false,
             learning_rate,
             new_learning_rate: None,
+            batches: 0,
         }
     }
 
@@ -183,7 +186,7 @@ pub struct Run {
     pub epochs: usize,
     /// The number of epochs that were trained before, in an earlier run.
     pub initial_epoch: usize,
-    /// The number of batches in an epoch.
+    /// The number of batches in an epoch; 0 where only the end of a dataset will tell.
     pub steps: usize,
     /// What the logs of an epoch hold, in the order in which they are printed.
     pub names: Vec<String>,

@@ -109,12 +109,12 @@ impl Progress {
     }
 
     /// Adds a line on `done` batches that took `elapsed` to the waiting ones.
-    fn add_line(&mut self, elapsed: Duration, logs: &Logs) {
+    fn add_line(&mut self, done: usize, elapsed: Duration, logs: &Logs) {
         let line = Line {
             bar: self.verbose == 1,
             colored: self.colored,
-            done: self.steps,
-            steps: self.steps,
+            done,
+            steps: done,
             elapsed,
             finished: true,
             logs,
@@ -265,10 +265,14 @@ impl Callback for Progress {
         self.look = done + ((done as f64 * share) as usize).clamp(1, done);
     }
 
-    fn on_epoch_end(&mut self, _control: &mut Control, _epoch: usize, logs: &Logs) -> Result<()> {
+    fn on_epoch_end(&mut self, control: &mut Control, _epoch: usize, logs: &Logs) -> Result<()> {
         if self.verbose > 0 {
             self.clear();
-            self.add_line(self.began.elapsed(), logs);
+            let done = match self.steps {
+                0 => control.batches,
+                known => known,
+            };
+            self.add_line(done, self.began.elapsed(), logs);
         }
         Ok(())
     }
@@ -309,9 +313,17 @@ impl fmt::Display for Line<'_> {
         } else {
             ("", "", "", "")
         };
-        let digits = self.steps.max(1).ilog10() as usize + 1;
-        write!(f, "{bold}{:>digits$}/{}{plain} ", self.done, self.steps)?;
-        if self.bar {
+        // Where nobody knows how many there are, Keras draws no bar.
+        let unknown = self.steps == 0;
+        if unknown {
+            write!(f, "{bold}{:>7}/Unknown{plain} ", self.done)?;
+        } else {
+            let digits = self.steps.ilog10() as usize + 1;
+            write!(f, "{bold}{:>digits$}/{}{plain} ", self.done, self.steps)?;
+        }
+        if unknown {
+            f.write_str(if self.bar { bold } else { "- " })?;
+        } else if self.bar {
             let filled = (WIDTH * self.done / self.steps.max(1)).min(WIDTH);
             f.write_str(green)?;
             cells(f, "━", filled)?;
@@ -322,7 +334,7 @@ impl fmt::Display for Line<'_> {
         } else {
             f.write_str("- ")?;
         }
-        if self.finished {
+        if self.finished || unknown {
             write!(f, "{seconds:.0}s")?;
         } else {
             let left = (step * self.steps.saturating_sub(self.done) as f64) as u64;
@@ -409,6 +421,36 @@ mod tests {
     }
 
     // The texts are those of Keras 3.15, without the colours.
+
+    #[test]
+    fn where_the_number_of_steps_is_unknown_there_is_no_bar() {
+        let names = names();
+        let under_way = Line {
+            bar: true,
+            colored: false,
+            done: 12,
+            steps: 0,
+            elapsed: Duration::from_secs_f64(3.0),
+            finished: false,
+            logs: &Logs::new(&names, &[0.5, 0.25]),
+        };
+        assert_eq!(
+            under_way.to_string(),
+            "     12/Unknown 3s 250ms/step - accuracy: 0.5000 - loss: 0.2500"
+        );
+        let writes = Writes::default();
+        let mut progress = Progress::new().verbose(2).output(writes.clone());
+        let mut control = Control::new(0.1);
+        let logs = Logs::new(&names, &[0.5, 0.25]);
+        let run = Run::new(1, 0, 0, names.clone());
+        progress.on_train_begin(&mut control, &run).unwrap();
+        progress.on_epoch_begin(&mut control, 0);
+        control.batches = 12;
+        progress.on_epoch_end(&mut control, 0, &logs).unwrap();
+        progress.on_train_end(&mut control, &logs).unwrap();
+        let text = writes.all().concat();
+        assert!(text.starts_with("12/12 - 0s"), "{text}");
+    }
 
     #[test]
     fn verbose_1_is_keras_bar() {

@@ -117,8 +117,9 @@ impl Callback for Watcher {
     fn wants_batches(&self) -> bool {
         true
     }
-    fn on_batch_end(&mut self, _: &mut Control, _: usize, logs: &Logs) {
+    fn on_batch_end(&mut self, _: &mut Control, _: usize, logs: &Logs) -> horn::Result<()> {
         self.0 += logs["loss"];
+        Ok(())
     }
 }
 

@@ -44,7 +44,7 @@ const ROOM: usize = 16 * 1024;
 /// let (mut control, logs) = (Control::new(0.1), Logs::new(&names, &[0.25]));
 /// let mut progress = Progress::new().verbose(2);
 /// progress.on_train_begin(&mut control, &Run::new(2, 0, 77, ["loss"]))?;
-/// progress.on_epoch_begin(&mut control, 0);
+/// progress.on_epoch_begin(&mut control, 0)?;
 /// progress.on_epoch_end(&mut control, 0, &logs)?; // 77/77 - 0s - 1us/step - loss: 0.2500
 /// progress.on_train_end(&mut control, &logs)?;
 /// # Ok::<(), horn::Error>(())
@@ -60,6 +60,8 @@ pub struct Progress {
     waiting: String,
     /// When lines were last written.
     written: Option<Instant>,
+    /// Whether the last line waits for its end.
+    open: bool,
     /// Whether writing has failed.
     broken: bool,
     epochs: usize,
@@ -84,6 +86,7 @@ impl Progress {
             colored: terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
             waiting: String::new(),
             written: None,
+            open: false,
             broken: false,
             epochs: 0,
             steps: 0,
@@ -121,6 +124,17 @@ impl Progress {
         };
         // Writing to a `String` cannot fail.
         let _ = writeln!(self.waiting, "{line}");
+        self.open = false;
+    }
+
+    /// Adds lines of others to the waiting ones.
+    pub(super) fn say(&mut self, lines: &str) {
+        self.clear();
+        if std::mem::take(&mut self.open) {
+            self.waiting.push('\n');
+        }
+        self.waiting.push_str(lines);
+        self.write_if_due();
     }
 
     /// Writes what waits when it has waited long enough, or the room is full.
@@ -223,9 +237,9 @@ impl Callback for Progress {
         Ok(())
     }
 
-    fn on_epoch_begin(&mut self, _control: &mut Control, epoch: usize) {
+    fn on_epoch_begin(&mut self, _control: &mut Control, epoch: usize) -> Result<()> {
         if self.verbose == 0 {
-            return;
+            return Ok(());
         }
         if self.epochs > 1 {
             // Verbose 1 is one line an epoch where no bar can move.
@@ -235,11 +249,13 @@ impl Callback for Progress {
                 '\n'
             };
             let _ = write!(self.waiting, "Epoch {}/{}{end}", epoch + 1, self.epochs);
+            self.open = end == ' ';
         }
         // Here rather than at the epoch's end: whoever watches sees which epoch has begun.
         self.write_if_due();
         self.began = Instant::now();
         self.look = 1;
+        Ok(())
     }
 
     fn wants_batches(&self) -> bool {
@@ -251,10 +267,10 @@ impl Callback for Progress {
         batch + 1 >= self.look && self.wants_batches()
     }
 
-    fn on_batch_end(&mut self, _control: &mut Control, batch: usize, logs: &Logs) {
+    fn on_batch_end(&mut self, _control: &mut Control, batch: usize, logs: &Logs) -> Result<()> {
         let done = batch + 1;
         if done < self.look {
-            return;
+            return Ok(());
         }
         let elapsed = self.began.elapsed();
         if elapsed >= LONG {
@@ -263,13 +279,14 @@ impl Callback for Progress {
         // As many batches on as fill the time between two drawings, at most as many again.
         let share = REDRAW.as_secs_f64() / elapsed.as_secs_f64().max(1e-9);
         self.look = done + ((done as f64 * share) as usize).clamp(1, done);
+        Ok(())
     }
 
     fn on_epoch_end(&mut self, control: &mut Control, _epoch: usize, logs: &Logs) -> Result<()> {
         if self.verbose > 0 {
             self.clear();
             let done = match self.steps {
-                0 => control.batches,
+                0 => control.signals.batches,
                 known => known,
             };
             self.add_line(done, self.began.elapsed(), logs);
@@ -399,7 +416,7 @@ mod tests {
         let logs = Logs::new(&names, &[0.5117, 4.7623]);
         progress.on_train_begin(&mut control, &Run::new(epochs, 0, 77, names.clone()))?;
         for epoch in 0..epochs {
-            progress.on_epoch_begin(&mut control, epoch);
+            progress.on_epoch_begin(&mut control, epoch)?;
             progress.on_epoch_end(&mut control, epoch, &logs)?;
         }
         progress.on_train_end(&mut control, &logs)
@@ -444,8 +461,8 @@ mod tests {
         let logs = Logs::new(&names, &[0.5, 0.25]);
         let run = Run::new(1, 0, 0, names.clone());
         progress.on_train_begin(&mut control, &run).unwrap();
-        progress.on_epoch_begin(&mut control, 0);
-        control.batches = 12;
+        progress.on_epoch_begin(&mut control, 0).unwrap();
+        control.signals.batches = 12;
         progress.on_epoch_end(&mut control, 0, &logs).unwrap();
         progress.on_train_end(&mut control, &logs).unwrap();
         let text = writes.all().concat();
@@ -556,8 +573,8 @@ mod tests {
         progress
             .on_train_begin(&mut control, &Run::new(9, 0, 1, ["loss"]))
             .unwrap();
-        progress.on_epoch_begin(&mut control, 0);
-        progress.on_epoch_begin(&mut control, 1);
+        progress.on_epoch_begin(&mut control, 0).unwrap();
+        progress.on_epoch_begin(&mut control, 1).unwrap();
         drop(progress);
         assert_eq!(writes.all().concat(), "Epoch 1/9 Epoch 2/9 ");
     }
@@ -585,11 +602,11 @@ mod tests {
         progress
             .on_train_begin(&mut control, &Run::new(1, 0, 1 << 16, ["loss"]))
             .unwrap();
-        progress.on_epoch_begin(&mut control, 0);
+        progress.on_epoch_begin(&mut control, 0).unwrap();
         let mut looks = 0;
         for batch in 0..1 << 16 {
             let before = progress.look;
-            progress.on_batch_end(&mut control, batch, &logs);
+            progress.on_batch_end(&mut control, batch, &logs).unwrap();
             looks += usize::from(progress.look != before);
         }
         assert!(looks <= 40, "{looks}");

@@ -238,6 +238,11 @@ impl Compiled {
         })
     }
 
+    /// The learning rate of the next step.
+    pub(crate) fn learning_rate(&self) -> f32 {
+        self.state.learning_rate(self.optimizer.as_ref())
+    }
+
     /// `loss`, then the loss of each output if there are several, then the metrics.
     pub(crate) fn names(&self) -> Vec<String> {
         let metrics = self.metrics.iter().map(|watched| watched.name.clone());

@@ -10,10 +10,11 @@ use super::examples::{Examples, Pick};
 use super::feed::{Feed, Rules};
 use super::functional::Model;
 use super::history::History;
+use super::logged::{Logged, RATE};
 use super::network::Network;
 use super::source::{Held, Source};
 use crate::backend::cpu::{Run, assign};
-use crate::callbacks::{self, Callback, Control, Logs, Progress};
+use crate::callbacks::{self, Callback, Control, Hooks, Inside, Progress, Signals, StopHandle};
 use crate::data::dataset::{Dataset, Pass};
 use crate::data::{AsRows, Rows};
 use crate::error::{Error, Result};
@@ -21,6 +22,7 @@ use crate::graph::plan::Plan;
 use crate::graph::variables::Variables;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::reduce::all_finite;
+use crate::metrics::Direction;
 use crate::ops::Draw;
 use crate::optimizers::{Optimizer, State, Variable, decimal};
 use crate::random::{Purpose, stream};
@@ -246,6 +248,15 @@ impl<'a> Fit<'a> {
     pub fn callback(mut self, callback: impl Callback + 'a) -> Self {
         self.callbacks.push(Box::new(callback));
         self
+    }
+
+    /// Lets a handle end the training from another thread.
+    ///
+    /// # Examples
+    ///
+    /// See [`StopHandle`].
+    pub fn stop_handle(self, handle: &StopHandle) -> Self {
+        self.callback(handle.clone())
     }
 
     fn check(&self) -> Result<()> {
@@ -474,14 +485,10 @@ struct Training<'t, 'a> {
     /// The same metrics, for validation.
     judges: Vec<Watched>,
     tally: Tally,
-    names: Vec<String>,
-    /// Where each logged value stands in the order in which they are printed.
-    places: Vec<usize>,
-    /// The names of what training logs, validation left out, in that order.
-    trained: Vec<String>,
-    values: Vec<f32>,
-    /// How many of them are of training.
-    count: usize,
+    logged: Logged,
+    signals: Signals,
+    /// Whether the averages of `use_ema` have become the weights.
+    finalized: bool,
 }
 
 impl Model {
@@ -494,8 +501,8 @@ impl Model {
     /// # Errors
     ///
     /// Data that do not fit the model or the loss, NaN or infinity in them, arguments out of
-    /// range, a loss that turns NaN ([`Error::Diverged`]), an error of a callback. After any but
-    /// the last, the model is as it was before.
+    /// range, a loss that turns NaN ([`Error::Diverged`]), an error or a panic of a callback. After
+    /// any but the last, the model is as it was before; then it is as it was trained so far.
     ///
     /// # Examples
     ///
@@ -570,17 +577,20 @@ fn run<'a>(
     seed: u64,
     data: (Held<'a>, Option<Held<'a>>),
     options: &Fit,
-    mut callbacks: Vec<Box<dyn Callback + '_>>,
+    callbacks: Vec<Box<dyn Callback + '_>>,
 ) -> Result<History> {
     let specs = Arc::clone(&built.variables);
     let variables = trainable(&specs);
     let before = Snapshot::of(built, compiled);
-    if options.verbose > 0 {
-        callbacks.insert(0, Box::new(Progress::new().verbose(options.verbose)));
-    }
+    let progress = (options.verbose > 0).then(|| Progress::new().verbose(options.verbose));
+    let mut hooks = Hooks::new(progress, callbacks);
     let parts = (network, &mut *built, &mut *compiled);
-    let mut training = Training::new(parts, (seed, &variables), data, options)?;
-    let result = training.run(options, &mut callbacks);
+    let rate = hooks.log_learning_rate()?;
+    let mut training = Training::new(parts, (seed, &variables), data, (options, rate))?;
+    let result = training.run(options, &mut hooks);
+    if result.is_err() && !training.failed {
+        training.finalize();
+    }
     if training.failed {
         before.restore(built, compiled);
     }
@@ -615,21 +625,15 @@ impl<'t, 'a> Training<'t, 'a> {
         (network, built, compiled): (&'t Network, &'t mut Built, &'t mut Compiled),
         (seed, variables): (u64, &'t [Variable<'t>]),
         (train, held): (Held<'a>, Option<Held<'a>>),
-        options: &Fit,
+        (options, rate): (&Fit, bool),
     ) -> Result<Self> {
         let parts = (network, &*built, compiled.heads.as_slice());
         let steps = |rows| options.steps(rows);
         let source = Source::new(train, parts, options.batch_size, steps)?;
-        let names = logged_names(compiled, held.is_some());
-        let places = callbacks::print_order(&names);
         let watched = compiled.metrics.clone();
-        let count = compiled.names().len();
-        let own = places.iter().filter(|place| **place < count);
-        let trained = own.filter_map(|place| names.get(*place)).cloned().collect();
-        let tally = Tally::new(compiled.heads.len());
         Ok(Training {
-            trained,
-            values: vec![0.0; names.len()],
+            logged: Logged::new(compiled, held.is_some(), rate),
+            tally: Tally::new(compiled.heads.len()),
             network,
             built,
             compiled,
@@ -641,98 +645,111 @@ impl<'t, 'a> Training<'t, 'a> {
             failed: false,
             judges: watched.clone(),
             watched,
-            tally,
-            count,
-            names,
-            places,
+            signals: Signals::default(),
+            finalized: false,
         })
     }
 
-    fn run(&mut self, options: &Fit, callbacks: &mut [Box<dyn Callback + '_>]) -> Result<History> {
-        let names: Vec<String> = self
-            .places
-            .iter()
-            .filter_map(|p| self.names.get(*p))
-            .cloned()
-            .collect();
+    fn run(&mut self, options: &Fit, hooks: &mut Hooks) -> Result<History> {
+        let names = self.logged.names().to_vec();
         let epochs = options.epochs - options.initial_epoch;
         // An absurd number of epochs, with a callback to stop them, is not reserved at once.
         let mut history = History::with_capacity(names.clone(), epochs.min(65_536));
-        let mut control = Control::new(
-            self.compiled
-                .state
-                .learning_rate(self.compiled.optimizer.as_ref()),
-        );
-        let plan = callbacks::Run::new(
-            options.epochs,
-            options.initial_epoch,
-            self.source.steps().unwrap_or(0),
-            names.clone(),
-        );
-        for callback in callbacks.iter_mut() {
-            callback.on_train_begin(&mut control, &plan)?;
-        }
-        let mut shown = vec![0.0; names.len()];
-        let mut logged = names.len();
+        let steps = self.source.steps().unwrap_or(0);
+        let plan = callbacks::Run::new(options.epochs, options.initial_epoch, steps, names)
+            .with_directions(self.directions());
+        self.hook(|control, _| {
+            hooks.each(control, |callback, control| {
+                callback.on_train_begin(control, &plan)
+            })
+        })?;
         for epoch in options.initial_epoch..options.epochs {
-            self.obey(&mut control);
-            for callback in callbacks.iter_mut() {
-                callback.on_epoch_begin(&mut control, epoch);
-            }
-            self.obey(&mut control);
+            self.hook(|control, _| {
+                hooks.each(control, |callback, control| {
+                    callback.on_epoch_begin(control, epoch)
+                })
+            })?;
             let validated = options.validation_freq.includes(epoch + 1);
             self.failed = true;
-            self.epoch(epoch, options, &mut control, callbacks, &mut shown)?;
+            self.epoch(epoch, options, hooks)?;
             if validated {
-                self.validate(options)?;
+                self.validate(options, hooks)?;
             }
             self.failed = false;
-            self.log(validated, &mut shown);
-            logged = if validated { names.len() } else { self.count };
-            history.push(epoch, shown.get(..logged).unwrap_or(&[]));
-            let logs = logs(&names, &shown, logged);
-            for callback in callbacks.iter_mut() {
-                callback.on_epoch_end(&mut control, epoch, &logs)?;
-            }
-            if control.stopped() {
+            let rate = self.compiled.learning_rate();
+            let values = trained(&self.tally, &self.watched);
+            self.logged.epoch(values, validated, rate);
+            history.push(epoch, self.logged.row());
+            self.hook(|control, logged| {
+                let logs = logged.logs();
+                hooks.each(control, |callback, control| {
+                    callback.on_epoch_end(control, epoch, &logs)
+                })
+            })?;
+            if self.signals.stop {
                 break;
             }
         }
-        self.obey(&mut control);
-        let compiled = &mut *self.compiled;
-        let trainable = self.built.variables.trainable;
-        if let Some(parameters) = self.built.parameters.get_mut(..trainable) {
-            compiled
-                .state
-                .finalize(compiled.optimizer.as_ref(), parameters);
-        }
-        let logs = logs(&names, &shown, logged);
-        for callback in callbacks.iter_mut() {
-            callback.on_train_end(&mut control, &logs)?;
-        }
+        self.finalize();
+        self.hook(|control, logged| {
+            let logs = logged.logs();
+            hooks.each(control, |callback, control| {
+                callback.on_train_end(control, &logs)
+            })
+        })?;
         Ok(history)
     }
 
-    /// Takes over a learning rate that a callback has set, and tells the one that is in force.
-    fn obey(&mut self, control: &mut Control) {
-        if let Some(rate) = control.new_learning_rate.take() {
-            self.compiled.optimizer.settings_mut().learning_rate = Arc::new(rate);
+    /// Whether each logged value is to become small or large, where that is known.
+    fn directions(&self) -> Vec<Option<Direction>> {
+        let of = |name: &String| {
+            let name = name.strip_prefix("val_").unwrap_or(name);
+            let metric = self.watched.iter().find(|watched| watched.name == name);
+            match metric {
+                Some(watched) => watched.metric.direction(),
+                None => (name != RATE).then_some(Direction::Min),
+            }
+        };
+        self.logged.names().iter().map(of).collect()
+    }
+
+    /// Lends the model to callbacks for one hook. Their error is none of the training.
+    fn hook(&mut self, call: impl FnOnce(&mut Control, &Logged) -> Result<()>) -> Result<()> {
+        let mut control = Control::of(
+            self.signals,
+            Inside {
+                variables: &self.built.variables,
+                parameters: &mut self.built.parameters,
+                state: &mut self.compiled.state,
+                optimizer: self.compiled.optimizer.as_mut(),
+            },
+        );
+        let result = call(&mut control, &self.logged);
+        self.signals = control.signals;
+        if result.is_err() {
+            self.failed = false;
         }
-        control.learning_rate = self
-            .compiled
-            .state
-            .learning_rate(self.compiled.optimizer.as_ref());
+        result
+    }
+
+    /// With `use_ema`, the averages become the weights; once, and also when a callback has failed.
+    fn finalize(&mut self) {
+        let trainable = self.built.variables.trainable;
+        let own = self.built.parameters.get_mut(..trainable);
+        if let Some(parameters) = own.filter(|_| !self.finalized) {
+            let (state, optimizer) = (&mut self.compiled.state, self.compiled.optimizer.as_ref());
+            match state.average_mut().filter(|_| self.signals.swapped) {
+                // They lie there already.
+                Some(average) => average.copy_from_slice(parameters),
+                None => state.finalize(optimizer, parameters),
+            }
+        }
+        self.signals.swapped = false;
+        self.finalized = true;
     }
 
     /// One pass over the rows.
-    fn epoch(
-        &mut self,
-        epoch: usize,
-        options: &Fit,
-        control: &mut Control,
-        callbacks: &mut [Box<dyn Callback + '_>],
-        shown: &mut [f32],
-    ) -> Result<()> {
+    fn epoch(&mut self, epoch: usize, options: &Fit, hooks: &mut Hooks) -> Result<()> {
         let pass = Pass::new(epoch, self.seed);
         match &mut self.source {
             Source::Arrays(resident) if options.shuffle => {
@@ -747,47 +764,88 @@ impl<'t, 'a> Training<'t, 'a> {
         self.watched
             .iter_mut()
             .for_each(|watched| watched.metric.reset());
-        let hooked = callbacks.iter().any(|callback| callback.wants_batches());
+        let hooked = self.ask(|| hooks.want_batches())?;
+        let steps = self.source.steps().unwrap_or(usize::MAX);
         let mut batch = 0;
-        while let Some(loss) = self.step(batch, options.batch_size, pass)? {
-            control.batches = batch + 1;
-            if !loss.is_finite() && !options.allow_non_finite {
-                return Err(diverged(epoch, batch, loss));
+        loop {
+            if hooked && batch < steps && self.ask(|| hooks.want_batch(batch))? {
+                self.batch_begins(batch, hooks)?;
             }
-            if hooked && callbacks.iter().any(|callback| callback.wants_batch(batch)) {
-                self.log(false, shown);
-                self.tell(batch, control, callbacks, shown);
-                if control.stopped() {
-                    break;
-                }
+            let Some(loss) = self.step(batch, options.batch_size, pass)? else {
+                break;
+            };
+            self.signals.batches = batch + 1;
+            if !loss.is_finite() {
+                self.report((epoch, batch, loss), hooks)?;
+            }
+            if hooked && self.ask(|| hooks.want_batch(batch))? {
+                self.batch_ends(batch, hooks)?;
+            }
+            if self.signals.stop {
+                break;
             }
             batch += 1;
         }
         // The last step's update is not judged by a loss any more.
         let trainable = self.built.parameters.get(..self.built.variables.trainable);
-        match options.allow_non_finite || trainable.is_none_or(all_finite) {
+        if self.lenient || self.signals.stop || trainable.is_none_or(all_finite) {
+            return Ok(());
+        }
+        let last = self.signals.batches.saturating_sub(1);
+        self.report((epoch, last, f32::NAN), hooks)
+    }
+
+    /// Asks the callbacks; their panic is no error of the training.
+    fn ask(&mut self, question: impl FnOnce() -> Result<bool>) -> Result<bool> {
+        question().inspect_err(|_| self.failed = false)
+    }
+
+    /// Tells callbacks of a loss that is not finite; an error, unless that is allowed or one of
+    /// them stops the training.
+    fn report(
+        &mut self,
+        (epoch, batch, loss): (usize, usize, f32),
+        hooks: &mut Hooks,
+    ) -> Result<()> {
+        let told = self.hook(|control, _| {
+            hooks.each(control, |callback, control| {
+                callback.on_non_finite(control, batch, loss)
+            })
+        });
+        // A callback that says the same means the same: the model as it was.
+        self.failed |= matches!(told, Err(Error::Diverged { .. }));
+        told?;
+        match self.lenient || self.signals.stop {
             true => Ok(()),
-            false => Err(diverged(epoch, control.batches.saturating_sub(1), f32::NAN)),
+            false => Err(diverged(epoch, batch, loss)),
         }
     }
 
-    /// Tells the callbacks that want to know of a batch.
-    fn tell(
-        &mut self,
-        batch: usize,
-        control: &mut Control,
-        callbacks: &mut [Box<dyn Callback + '_>],
-        shown: &[f32],
-    ) {
-        let names = &self.trained;
-        let logs = Logs::new(names, shown.get(..names.len()).unwrap_or(&[]));
-        for callback in callbacks
-            .iter_mut()
-            .filter(|callback| callback.wants_batch(batch))
-        {
-            callback.on_batch_end(control, batch, &logs);
-        }
-        self.obey(control);
+    /// Tells the callbacks that want to know that a batch begins.
+    fn batch_begins(&mut self, batch: usize, hooks: &mut Hooks) -> Result<()> {
+        self.hook(|control, _| {
+            hooks.each(control, |callback, control| {
+                match callback.wants_batch(batch) {
+                    true => callback.on_batch_begin(control, batch),
+                    false => Ok(()),
+                }
+            })
+        })
+    }
+
+    /// Tells the callbacks that want to know that a batch is done.
+    fn batch_ends(&mut self, batch: usize, hooks: &mut Hooks) -> Result<()> {
+        let values = trained(&self.tally, &self.watched);
+        self.logged.batch(values);
+        self.hook(|control, logged| {
+            let logs = logged.batch_logs();
+            hooks.each(control, |callback, control| {
+                match callback.wants_batch(batch) {
+                    true => callback.on_batch_end(control, batch, &logs),
+                    false => Ok(()),
+                }
+            })
+        })
     }
 
     /// One batch: gather, forward, metrics, backward, update. Gives its loss before the update, or
@@ -843,40 +901,35 @@ impl<'t, 'a> Training<'t, 'a> {
     }
 
     /// The losses and metrics of the rows held back.
-    fn validate(&mut self, options: &Fit) -> Result<()> {
+    fn validate(&mut self, options: &Fit, hooks: &mut Hooks) -> Result<()> {
+        if self.held.is_none() {
+            return Ok(());
+        }
+        self.hook(|control, _| hooks.each(control, |c, control| c.on_test_begin(control)))?;
         let parts = (self.network, &*self.built, &*self.compiled);
-        let out = self.values.get_mut(self.count..).unwrap_or(&mut []);
+        let out = self.logged.validation();
         match &mut self.held {
-            None => Ok(()),
+            None => {}
             Some(Held::Arrays(held)) => {
                 let size = options.validation_batch_size.unwrap_or(options.batch_size);
                 let size = (size, options.validation_steps);
-                evaluate(parts, held, size, &mut self.judges, out)
+                evaluate(parts, held, size, &mut self.judges, out)?;
             }
             Some(Held::Dataset(feed, steps)) => {
                 let steps = ("validation_steps", *steps);
-                evaluate_feed(parts, feed, steps, &mut self.judges, out)
+                evaluate_feed(parts, feed, steps, &mut self.judges, out)?;
             }
         }
+        self.hook(|control, _| hooks.each(control, |c, control| c.on_test_end(control)))
     }
+}
 
-    /// Puts the values so far into the order in which they are printed.
-    fn log(&mut self, all: bool, shown: &mut [f32]) {
-        let trained = std::iter::once(self.tally.mean());
-        let metrics = self.watched.iter().map(|watched| watched.metric.result());
-        let trained = trained.chain(self.tally.parts()).chain(metrics);
-        for (value, now) in self.values.iter_mut().zip(trained) {
-            *value = now;
-        }
-        let limit = match all {
-            true => self.values.len(),
-            false => self.count,
-        };
-        let places = self.places.iter().filter(|place| **place < limit);
-        for (to, place) in shown.iter_mut().zip(places) {
-            *to = self.values.get(*place).copied().unwrap_or(f32::NAN);
-        }
-    }
+/// The losses and metrics of the epoch so far, in the order of [`Compiled::names`].
+fn trained<'w>(tally: &'w Tally, watched: &'w [Watched]) -> impl Iterator<Item = f32> + 'w {
+    let metrics = watched.iter().map(|watched| watched.metric.result());
+    std::iter::once(tally.mean())
+        .chain(tally.parts())
+        .chain(metrics)
 }
 
 /// The variables that an optimizer may change, as it sees them.
@@ -991,22 +1044,4 @@ fn search(
         own.copy_from_slice(&chosen);
     }
     loss
-}
-
-/// The first values with their names.
-fn logs<'l>(names: &'l [String], shown: &'l [f32], count: usize) -> Logs<'l> {
-    Logs::new(
-        names.get(..count).unwrap_or(&[]),
-        shown.get(..count).unwrap_or(&[]),
-    )
-}
-
-/// The names of all logged values: `loss`, the metrics, then the same of the validation.
-fn logged_names(compiled: &Compiled, validates: bool) -> Vec<String> {
-    let mut names = compiled.names();
-    if validates {
-        let held: Vec<String> = names.iter().map(|name| format!("val_{name}")).collect();
-        names.extend(held);
-    }
-    names
 }

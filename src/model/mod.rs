@@ -9,6 +9,7 @@ mod feed;
 mod fit;
 mod functional;
 mod history;
+mod logged;
 mod network;
 mod on_batch;
 mod plans;

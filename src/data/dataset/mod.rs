@@ -45,7 +45,7 @@ mod adapters;
 mod arrays;
 mod batch;
 mod functions;
-mod npy;
+pub(crate) mod npy;
 mod prefetch;
 mod sample;
 mod shuffle;

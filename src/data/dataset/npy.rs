@@ -379,6 +379,30 @@ fn parse(text: &str) -> Result<Header, String> {
     Ok(Header { element, shape })
 }
 
+/// The shape and the values of one array, up to its end.
+pub(crate) fn read(file: &mut impl Read) -> Result<(Vec<usize>, Vec<f32>), String> {
+    let Header { element, shape } = header(file)?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)
+        .map_err(|error| error.to_string())?;
+    let mut lengths = shape.iter();
+    let count = lengths.try_fold(1_usize, |all, length| all.checked_mul(*length));
+    if count.and_then(|count| count.checked_mul(element.size)) != Some(bytes.len()) {
+        return Err(format!(
+            "an array of shape {shape:?} does not have {} bytes",
+            bytes.len()
+        ));
+    }
+    let number = |bytes: &mut [u8]| {
+        if element.swapped {
+            bytes.reverse();
+        }
+        element.kind.number(bytes)
+    };
+    let values = bytes.chunks_exact_mut(element.size).map(number).collect();
+    Ok((shape, values))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -184,34 +184,17 @@ impl Probe {
 
     /// The output.
     pub fn forward(&mut self) -> Vec<f32> {
-        for (port, input) in self.plan.ports.iter().zip(&self.inputs) {
-            if let Some(to) = self.workspace.get_mut(port.range.clone()) {
-                to.copy_from_slice(input);
-            }
-        }
-        let mut run = Run {
-            plan: &self.plan,
-            workspace: &mut self.workspace,
-            parameters: &self.parameters,
-            draw: self.draw,
-        };
-        run.forward();
-        run.output(0).to_vec()
+        self.load();
+        self.run_forward();
+        self.run().output(0).to_vec()
     }
 
     /// The gradients of `sum(dy * output)`.
     pub fn backward(&mut self, dy: &[f32]) -> Gradients {
-        self.forward();
-        if let Some(seed) = self.workspace.get_mut(self.plan.seed.clone()) {
-            seed.iter_mut().zip(dy).for_each(|(to, from)| *to = *from);
-        }
-        let mut run = Run {
-            plan: &self.plan,
-            workspace: &mut self.workspace,
-            parameters: &self.parameters,
-            draw: self.draw,
-        };
-        run.pull(&mut self.gradients);
+        self.load();
+        self.run_forward();
+        self.load_gradient(dy);
+        self.run_backward();
         let part = |numbers: &[f32], range: std::ops::Range<usize>| {
             numbers.get(range).unwrap_or(&[]).to_vec()
         };
@@ -228,6 +211,51 @@ impl Probe {
                 .map(|spec| part(&self.gradients, spec.range.clone()))
                 .collect(),
         }
+    }
+
+    fn run(&mut self) -> Run<'_> {
+        Run {
+            plan: &self.plan,
+            workspace: &mut self.workspace,
+            parameters: &self.parameters,
+            draw: self.draw,
+        }
+    }
+
+    /// For benchmarks, which time none of the copies: writes the inputs to where ops read them.
+    #[doc(hidden)]
+    pub fn load(&mut self) {
+        for (port, input) in self.plan.ports.iter().zip(&self.inputs) {
+            if let Some(to) = self.workspace.get_mut(port.range.clone()) {
+                to.copy_from_slice(input);
+            }
+        }
+    }
+
+    /// The forward pass, after [`load`](Probe::load).
+    #[doc(hidden)]
+    pub fn run_forward(&mut self) {
+        self.run().forward();
+    }
+
+    /// Writes the gradient of the output, after [`run_forward`](Probe::run_forward).
+    #[doc(hidden)]
+    pub fn load_gradient(&mut self, dy: &[f32]) {
+        if let Some(seed) = self.workspace.get_mut(self.plan.seed.clone()) {
+            seed.iter_mut().zip(dy).for_each(|(to, from)| *to = *from);
+        }
+    }
+
+    /// The backward pass, after [`load_gradient`](Probe::load_gradient).
+    #[doc(hidden)]
+    pub fn run_backward(&mut self) {
+        let mut run = Run {
+            plan: &self.plan,
+            workspace: &mut self.workspace,
+            parameters: &self.parameters,
+            draw: self.draw,
+        };
+        run.pull(&mut self.gradients);
     }
 
     /// The largest difference between the gradients and central finite differences, relative to

@@ -191,10 +191,14 @@ impl Talking {
     }
 
     fn turn(&mut self) -> Result<f64> {
+        self.ask(self.turn)
+    }
+
+    /// A turn of any name that the script knows.
+    pub fn ask(&mut self, turn: &str) -> Result<f64> {
         let to = self.to.as_mut().ok_or("no input")?;
-        writeln!(to, "{}", self.turn)?;
+        writeln!(to, "{turn}")?;
         to.flush()?;
-        let turn = self.turn;
         self.line(|line| match *line.split(' ').collect::<Vec<_>>() {
             [name, value, unit] if name == turn => in_base_units(value, unit),
             _ => None,

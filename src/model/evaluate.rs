@@ -349,8 +349,8 @@ fn end(tally: &Tally, watched: &[Watched], values: &mut [f32]) {
     let metrics = watched.iter().map(|watched| watched.metric.result());
     for (value, now) in values.iter_mut().zip(
         std::iter::once(tally.mean())
-            .chain(metrics)
-            .chain(tally.parts()),
+            .chain(tally.parts())
+            .chain(metrics),
     ) {
         *value = now;
     }

@@ -928,8 +928,8 @@ impl<'t, 'a> Training<'t, 'a> {
 fn trained<'w>(tally: &'w Tally, watched: &'w [Watched]) -> impl Iterator<Item = f32> + 'w {
     let metrics = watched.iter().map(|watched| watched.metric.result());
     std::iter::once(tally.mean())
-        .chain(metrics)
         .chain(tally.parts())
+        .chain(metrics)
 }
 
 /// The variables that an optimizer may change, as it sees them.

@@ -1,12 +1,18 @@
 //! [`CsvLogger`]: a CSV file that grows with each epoch.
 
+use std::fmt::Write;
 use std::fs::{File, OpenOptions};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use super::{Callback, Control, Logs, Run};
 use crate::error::{Error, Result};
 
-/// Writes the logs of each epoch as a line of a CSV file, as soon as the epoch ends.
+/// Lines wait this long for others to be written with, so that short epochs cost little.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// Writes the logs of each epoch as a line of a CSV file, as soon as the epoch ends; lines of short
+/// epochs are written together, at most every 50 ms.
 ///
 /// The header is `epoch`, then the names in alphabetical order; epochs count from 0. As in Keras, a
 /// training without validation gets the `val_` columns all the same, filled with `NA`, as do epochs
@@ -43,6 +49,10 @@ pub struct CsvLogger {
     append: bool,
     columns: Vec<String>,
     table: Option<csv::Writer<File>>,
+    /// When lines were last written.
+    written: Option<Instant>,
+    /// Room for a number.
+    cell: String,
 }
 
 impl CsvLogger {
@@ -54,6 +64,8 @@ impl CsvLogger {
             append: false,
             columns: Vec::new(),
             table: None,
+            written: None,
+            cell: String::new(),
         }
     }
 
@@ -77,13 +89,30 @@ impl CsvLogger {
         }
     }
 
-    /// Writes one line, at once.
-    fn write(&mut self, line: impl Iterator<Item = String>) -> Result<()> {
+    /// Adds the line of an epoch to those that wait.
+    fn add(&mut self, epoch: usize, logs: &Logs) -> csv::Result<()> {
         let Some(table) = &mut self.table else {
             return Ok(());
         };
-        let written = table.write_record(line).map_err(std::io::Error::from);
-        let result = written.and_then(|()| table.flush());
+        // Writing to a `String` cannot fail.
+        self.cell.clear();
+        let _ = write!(self.cell, "{epoch}");
+        table.write_field(&self.cell)?;
+        for name in &self.columns {
+            self.cell.clear();
+            let _ = match logs.get(name) {
+                Some(value) => write!(self.cell, "{value}"),
+                None => write!(self.cell, "NA"),
+            };
+            table.write_field(&self.cell)?;
+        }
+        table.write_record(None::<&[u8]>)
+    }
+
+    /// Writes what waits.
+    fn write(&mut self) -> Result<()> {
+        let result = self.table.as_mut().map_or(Ok(()), csv::Writer::flush);
+        self.written = Some(Instant::now());
         result.map_err(|source| self.io(source))
     }
 }
@@ -114,29 +143,33 @@ impl Callback for CsvLogger {
             false => options.write(true).create(true).truncate(true),
         };
         let file = options.open(&self.filename).map_err(|e| self.io(e))?;
-        let length = file.metadata().map_err(|e| self.io(e))?.len();
+        let goes_on = self.append && file.metadata().map_err(|e| self.io(e))?.len() > 0;
         let mut builder = csv::WriterBuilder::new();
         self.table = Some(builder.delimiter(separator).from_writer(file));
         self.columns = columns(&run.names);
-        if self.append && length > 0 {
-            return Ok(());
+        self.written = None;
+        if let Some(table) = self.table.as_mut().filter(|_| !goes_on) {
+            let header = std::iter::once("epoch").chain(self.columns.iter().map(String::as_str));
+            let written = table.write_record(header);
+            written.map_err(|error| self.io(error.into()))?;
         }
-        let header = std::iter::once("epoch".to_string()).chain(self.columns.clone());
-        self.write(header)
+        Ok(())
     }
 
     fn on_epoch_end(&mut self, _control: &mut Control, epoch: usize, logs: &Logs) -> Result<()> {
-        let values = self.columns.iter().map(|name| match logs.get(name) {
-            Some(value) => value.to_string(),
-            None => "NA".to_string(),
-        });
-        let line: Vec<String> = std::iter::once(epoch.to_string()).chain(values).collect();
-        self.write(line.into_iter())
+        let added = self.add(epoch, logs);
+        added.map_err(|error| self.io(error.into()))?;
+        let due = |written: Instant| written.elapsed() >= PATIENCE;
+        match self.written.is_none_or(due) {
+            true => self.write(),
+            false => Ok(()),
+        }
     }
 
     fn on_train_end(&mut self, _control: &mut Control, _logs: &Logs) -> Result<()> {
+        let result = self.write();
         self.table = None;
-        Ok(())
+        result
     }
 }
 

@@ -1,6 +1,6 @@
 //! The mean and the variance of groups of numbers.
 
-use super::groups::{Groups, column_sums, row_sum};
+use super::groups::{Groups, column_sums, row_sums};
 use super::{Backward, Forward, Operation};
 use crate::kernels::parallel::{self, GRAIN, PIECE};
 use crate::kernels::simd::dispatch;
@@ -31,11 +31,12 @@ impl Moments {
                     for (i, pair) in out.chunks_exact_mut(2).enumerate() {
                         let row = &x[(offset / 2 + i) * columns..][..columns];
                         let mean = match centered {
-                            true => row_sum(columns, |j| row[j]) / n,
+                            true => row_sums::<32, 1, 1>([row], |x| x)[0] / n,
                             false => 0.0,
                         };
-                        pair[0] = mean;
-                        pair[1] = row_sum(columns, |j| (row[j] - mean) * (row[j] - mean)) / n;
+                        let square = |[x]: [f32; 1]| [(x - mean) * (x - mean)];
+                        let [squares] = row_sums::<32, 1, 1>([row], square);
+                        (pair[0], pair[1]) = (mean, squares / n);
                     }
                 },
             );
@@ -46,39 +47,27 @@ impl Moments {
     /// numbers are from 0.
     fn of_columns(&self, x: &[f32], output: &mut [f32], scratch: &mut [f32]) {
         let columns = self.columns;
-        let rows = x.len() / columns.max(1);
+        let n = (x.len() / columns.max(1)) as f64;
         let centered = self.centered;
-        let about = |j: usize| if centered { f64::from(x[j]) } else { 0.0 };
-        column_sums(
-            (rows, columns, 2),
+        let first = &x[..columns.min(x.len())];
+        column_sums::<16, 1, 2, 2>(
+            [x],
+            first,
             scratch,
             #[inline(always)]
-            |row, from, length, [sums, squares]| {
-                let x0 = &x[from..][..length];
-                let x = &x[row * columns + from..][..length];
-                for (((sum, square), x), x0) in sums.iter_mut().zip(squares).zip(x).zip(x0) {
-                    let x0 = if centered { f64::from(*x0) } else { 0.0 };
-                    let d = f64::from(*x) - x0;
-                    *sum += d;
-                    *square += d * d;
-                }
+            |[x], x0| {
+                let x0 = if centered { f64::from(x0) } else { 0.0 };
+                let d = f64::from(x) - x0;
+                [d, d * d]
             },
-            |from, [sums, squares], out| {
-                let n = rows as f64;
-                for (j, pair) in out.chunks_exact_mut(2).enumerate() {
-                    let (mean, square) = (sums[j] / n, squares[j] / n);
-                    let variance = if centered {
-                        square - mean * mean
-                    } else {
-                        square
-                    };
-                    pair[0] = if centered {
-                        (mean + about(from + j)) as f32
-                    } else {
-                        0.0
-                    };
-                    pair[1] = if variance < 0.0 { 0.0 } else { variance as f32 };
+            |j, [sum, squares]| {
+                let (mean, square) = (sum / n, squares / n);
+                if !centered {
+                    return [0.0, square as f32];
                 }
+                let variance = (square - mean * mean) as f32;
+                let mean = (mean + f64::from(first[j])) as f32;
+                [mean, if variance < 0.0 { 0.0 } else { variance }]
             },
         );
         let (means, variances) = output.split_at_mut(columns);

@@ -162,6 +162,12 @@ pub enum Error {
         /// What is wrong.
         message: String,
     },
+    /// A dataset could not give its rows.
+    #[error("dataset: {message}")]
+    Dataset {
+        /// What went wrong, and what to do.
+        message: String,
+    },
     /// A callback failed.
     #[error("callback `{name}`: {message}")]
     Callback {
@@ -185,6 +191,22 @@ impl Error {
             argument: argument.into(),
             expected: expected.into(),
             found: found.to_string(),
+        }
+    }
+
+    /// A dataset that cannot give its rows; for datasets of one's own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use horn::Error;
+    ///
+    /// let error = Error::dataset("the camera was unplugged");
+    /// assert_eq!(error.to_string(), "dataset: the camera was unplugged");
+    /// ```
+    pub fn dataset(message: impl Into<String>) -> Self {
+        Error::Dataset {
+            message: message.into(),
         }
     }
 

@@ -965,10 +965,11 @@ fn a_loss_that_turns_nan_restores_the_optimizer_too() {
 fn a_loss_that_turns_nan_restores_the_learning_rate_that_a_callback_changed() {
     struct Ever;
     impl Callback for Ever {
-        fn on_epoch_begin(&mut self, control: &mut Control, epoch: usize) {
+        fn on_epoch_begin(&mut self, control: &mut Control, epoch: usize) -> horn::Result<()> {
             if epoch == 1 {
                 control.set_learning_rate(1e30);
             }
+            Ok(())
         }
     }
     let good = (&x(), &y() as &dyn horn::data::AsRows);

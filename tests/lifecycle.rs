@@ -731,15 +731,17 @@ impl Callback for Diary {
         self.lines.push("begin".into());
         Ok(())
     }
-    fn on_epoch_begin(&mut self, control: &mut Control, epoch: usize) {
+    fn on_epoch_begin(&mut self, control: &mut Control, epoch: usize) -> horn::Result<()> {
         self.rates.push(control.learning_rate());
         self.lines.push(format!("epoch {epoch}"));
+        Ok(())
     }
     fn wants_batches(&self) -> bool {
         true
     }
-    fn on_batch_end(&mut self, _: &mut Control, batch: usize, logs: &Logs) {
+    fn on_batch_end(&mut self, _: &mut Control, batch: usize, logs: &Logs) -> horn::Result<()> {
         self.lines.push(format!("batch {batch} {:?}", logs.names()));
+        Ok(())
     }
     fn on_epoch_end(&mut self, _: &mut Control, epoch: usize, logs: &Logs) -> horn::Result<()> {
         self.lines
@@ -816,10 +818,16 @@ fn a_callback_ends_the_training_after_a_batch() {
         fn wants_batches(&self) -> bool {
             true
         }
-        fn on_batch_end(&mut self, control: &mut Control, batch: usize, _: &Logs) {
+        fn on_batch_end(
+            &mut self,
+            control: &mut Control,
+            batch: usize,
+            _: &Logs,
+        ) -> horn::Result<()> {
             if batch == 1 {
                 control.stop();
             }
+            Ok(())
         }
     }
     let (x, y) = data();
@@ -837,11 +845,12 @@ fn a_callback_ends_the_training_after_a_batch() {
 fn a_callback_sets_the_learning_rate_for_good() {
     struct Slower(Vec<f32>);
     impl Callback for Slower {
-        fn on_epoch_begin(&mut self, control: &mut Control, epoch: usize) {
+        fn on_epoch_begin(&mut self, control: &mut Control, epoch: usize) -> horn::Result<()> {
             self.0.push(control.learning_rate());
             if epoch == 1 {
                 control.set_learning_rate(0.25);
             }
+            Ok(())
         }
     }
     let (x, y) = (array![[1.0]], array![1.0]);

@@ -5,9 +5,11 @@
 #![allow(clippy::unwrap_used)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use horn::callbacks::{Control, Logs};
+use horn::data::dataset::{Dataset, from_arrays, from_index, from_iter};
 use horn::prelude::*;
 
 struct Counting;
@@ -115,8 +117,9 @@ impl Callback for Watcher {
     fn wants_batches(&self) -> bool {
         true
     }
-    fn on_batch_end(&mut self, _: &mut Control, _: usize, logs: &Logs) {
+    fn on_batch_end(&mut self, _: &mut Control, _: usize, logs: &Logs) -> horn::Result<()> {
         self.0 += logs["loss"];
+        Ok(())
     }
 }
 
@@ -257,9 +260,54 @@ fn batches_that_are_looked_at() {
     });
 }
 
+/// How many allocations an epoch of so many steps on a dataset makes.
+fn of_dataset(dataset: &mut dyn Dataset, steps: usize) -> usize {
+    let mut model = compiled(tutorial(), binary(Adam::new()));
+    let fit = Fit::new().batch_size(10).steps_per_epoch(steps).verbose(0);
+    allocations(|| {
+        model.fit_dataset(dataset, fit).unwrap();
+    })
+}
+
+fn steps_on_datasets() {
+    let check = |what: &str, dataset: &mut dyn Dataset| {
+        of_dataset(dataset, 20);
+        let (few, many) = (of_dataset(dataset, 20), of_dataset(dataset, 190));
+        println!("{what}: {few} allocations in 20 steps on a dataset, {many} in 190");
+        assert_eq!(few, many, "{what}");
+    };
+    let (x, y) = (x(), y());
+    let arrays = || from_arrays(&x, &y).unwrap();
+    check("arrays", &mut arrays().repeat());
+    check("shuffled", &mut arrays().shuffle(20).repeat());
+    let row = |i: usize| ([i as f32 / 2000.0; 8], i % 2, 0.5);
+    check("rows of a function", &mut from_index(2000, row));
+    check(
+        "rows that are changed",
+        &mut from_index(2000, row).map(|_| Ok(())),
+    );
+    check("rows of an iterator", &mut from_iter((0..2000).map(row)));
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    for i in 0..2000 {
+        writeln!(file, "0.5,{},1,2,-3,4.25,5e-1,6,{}", i as f32 / 7.0, i % 2).unwrap();
+    }
+    let csv = Csv::new().stream(file.path()).unwrap();
+    check("a text file", &mut csv.targets([8]).unwrap());
+
+    // How many buffers of the thread are filled is a matter of time.
+    let count = of_dataset(&mut arrays().shuffle(20).repeat(), 20);
+    let few = from_index(43, row).repeat();
+    let ahead = of_dataset(&mut few.prefetch(3), 10_000);
+    assert!(
+        ahead < count + 300,
+        "{ahead} allocations in 10 000 steps, read ahead"
+    );
+}
+
 #[test]
 fn steps_and_predictions_allocate_nothing() {
     steps_of_fit();
+    steps_on_datasets();
     predictions();
     predict_of_one_row_allocates_only_what_it_returns();
     batches_that_are_looked_at();

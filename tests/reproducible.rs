@@ -281,9 +281,10 @@ fn order(mut model: Sequential, epoch: usize) -> Vec<usize> {
         fn wants_batches(&self) -> bool {
             true
         }
-        fn on_batch_end(&mut self, _: &mut Control, batch: usize, logs: &Logs) {
+        fn on_batch_end(&mut self, _: &mut Control, batch: usize, logs: &Logs) -> horn::Result<()> {
             // The mean so far, of `batch + 1` losses.
             self.0.push(logs["loss"] * (batch + 1) as f32);
+            Ok(())
         }
     }
     let sgd = SGD::new().learning_rate(0.0);

@@ -44,7 +44,7 @@ const ROOM: usize = 16 * 1024;
 /// let (mut control, logs) = (Control::new(0.1), Logs::new(&names, &[0.25]));
 /// let mut progress = Progress::new().verbose(2);
 /// progress.on_train_begin(&mut control, &Run::new(2, 0, 77, ["loss"]))?;
-/// progress.on_epoch_begin(&mut control, 0);
+/// progress.on_epoch_begin(&mut control, 0)?;
 /// progress.on_epoch_end(&mut control, 0, &logs)?; // 77/77 - 0s - 1us/step - loss: 0.2500
 /// progress.on_train_end(&mut control, &logs)?;
 /// # Ok::<(), horn::Error>(())
@@ -60,6 +60,8 @@ pub struct Progress {
     waiting: String,
     /// When lines were last written.
     written: Option<Instant>,
+    /// Whether the last line waits for its end.
+    open: bool,
     /// Whether writing has failed.
     broken: bool,
     epochs: usize,
@@ -84,6 +86,7 @@ impl Progress {
             colored: terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
             waiting: String::new(),
             written: None,
+            open: false,
             broken: false,
             epochs: 0,
             steps: 0,
@@ -109,18 +112,29 @@ impl Progress {
     }
 
     /// Adds a line on `done` batches that took `elapsed` to the waiting ones.
-    fn add_line(&mut self, elapsed: Duration, logs: &Logs) {
+    fn add_line(&mut self, done: usize, elapsed: Duration, logs: &Logs) {
         let line = Line {
             bar: self.verbose == 1,
             colored: self.colored,
-            done: self.steps,
-            steps: self.steps,
+            done,
+            steps: done,
             elapsed,
             finished: true,
             logs,
         };
         // Writing to a `String` cannot fail.
         let _ = writeln!(self.waiting, "{line}");
+        self.open = false;
+    }
+
+    /// Adds lines of others to the waiting ones.
+    pub(super) fn say(&mut self, lines: &str) {
+        self.clear();
+        if std::mem::take(&mut self.open) {
+            self.waiting.push('\n');
+        }
+        self.waiting.push_str(lines);
+        self.write_if_due();
     }
 
     /// Writes what waits when it has waited long enough, or the room is full.
@@ -223,9 +237,9 @@ impl Callback for Progress {
         Ok(())
     }
 
-    fn on_epoch_begin(&mut self, _control: &mut Control, epoch: usize) {
+    fn on_epoch_begin(&mut self, _control: &mut Control, epoch: usize) -> Result<()> {
         if self.verbose == 0 {
-            return;
+            return Ok(());
         }
         if self.epochs > 1 {
             // Verbose 1 is one line an epoch where no bar can move.
@@ -235,11 +249,13 @@ impl Callback for Progress {
                 '\n'
             };
             let _ = write!(self.waiting, "Epoch {}/{}{end}", epoch + 1, self.epochs);
+            self.open = end == ' ';
         }
         // Here rather than at the epoch's end: whoever watches sees which epoch has begun.
         self.write_if_due();
         self.began = Instant::now();
         self.look = 1;
+        Ok(())
     }
 
     fn wants_batches(&self) -> bool {
@@ -251,10 +267,10 @@ impl Callback for Progress {
         batch + 1 >= self.look && self.wants_batches()
     }
 
-    fn on_batch_end(&mut self, _control: &mut Control, batch: usize, logs: &Logs) {
+    fn on_batch_end(&mut self, _control: &mut Control, batch: usize, logs: &Logs) -> Result<()> {
         let done = batch + 1;
         if done < self.look {
-            return;
+            return Ok(());
         }
         let elapsed = self.began.elapsed();
         if elapsed >= LONG {
@@ -263,12 +279,17 @@ impl Callback for Progress {
         // As many batches on as fill the time between two drawings, at most as many again.
         let share = REDRAW.as_secs_f64() / elapsed.as_secs_f64().max(1e-9);
         self.look = done + ((done as f64 * share) as usize).clamp(1, done);
+        Ok(())
     }
 
-    fn on_epoch_end(&mut self, _control: &mut Control, _epoch: usize, logs: &Logs) -> Result<()> {
+    fn on_epoch_end(&mut self, control: &mut Control, _epoch: usize, logs: &Logs) -> Result<()> {
         if self.verbose > 0 {
             self.clear();
-            self.add_line(self.began.elapsed(), logs);
+            let done = match self.steps {
+                0 => control.signals.batches,
+                known => known,
+            };
+            self.add_line(done, self.began.elapsed(), logs);
         }
         Ok(())
     }
@@ -309,9 +330,17 @@ impl fmt::Display for Line<'_> {
         } else {
             ("", "", "", "")
         };
-        let digits = self.steps.max(1).ilog10() as usize + 1;
-        write!(f, "{bold}{:>digits$}/{}{plain} ", self.done, self.steps)?;
-        if self.bar {
+        // Where nobody knows how many there are, Keras draws no bar.
+        let unknown = self.steps == 0;
+        if unknown {
+            write!(f, "{bold}{:>7}/Unknown{plain} ", self.done)?;
+        } else {
+            let digits = self.steps.ilog10() as usize + 1;
+            write!(f, "{bold}{:>digits$}/{}{plain} ", self.done, self.steps)?;
+        }
+        if unknown {
+            f.write_str(if self.bar { bold } else { "- " })?;
+        } else if self.bar {
             let filled = (WIDTH * self.done / self.steps.max(1)).min(WIDTH);
             f.write_str(green)?;
             cells(f, "━", filled)?;
@@ -322,7 +351,7 @@ impl fmt::Display for Line<'_> {
         } else {
             f.write_str("- ")?;
         }
-        if self.finished {
+        if self.finished || unknown {
             write!(f, "{seconds:.0}s")?;
         } else {
             let left = (step * self.steps.saturating_sub(self.done) as f64) as u64;
@@ -387,7 +416,7 @@ mod tests {
         let logs = Logs::new(&names, &[0.5117, 4.7623]);
         progress.on_train_begin(&mut control, &Run::new(epochs, 0, 77, names.clone()))?;
         for epoch in 0..epochs {
-            progress.on_epoch_begin(&mut control, epoch);
+            progress.on_epoch_begin(&mut control, epoch)?;
             progress.on_epoch_end(&mut control, epoch, &logs)?;
         }
         progress.on_train_end(&mut control, &logs)
@@ -409,6 +438,36 @@ mod tests {
     }
 
     // The texts are those of Keras 3.15, without the colours.
+
+    #[test]
+    fn where_the_number_of_steps_is_unknown_there_is_no_bar() {
+        let names = names();
+        let under_way = Line {
+            bar: true,
+            colored: false,
+            done: 12,
+            steps: 0,
+            elapsed: Duration::from_secs_f64(3.0),
+            finished: false,
+            logs: &Logs::new(&names, &[0.5, 0.25]),
+        };
+        assert_eq!(
+            under_way.to_string(),
+            "     12/Unknown 3s 250ms/step - accuracy: 0.5000 - loss: 0.2500"
+        );
+        let writes = Writes::default();
+        let mut progress = Progress::new().verbose(2).output(writes.clone());
+        let mut control = Control::new(0.1);
+        let logs = Logs::new(&names, &[0.5, 0.25]);
+        let run = Run::new(1, 0, 0, names.clone());
+        progress.on_train_begin(&mut control, &run).unwrap();
+        progress.on_epoch_begin(&mut control, 0).unwrap();
+        control.signals.batches = 12;
+        progress.on_epoch_end(&mut control, 0, &logs).unwrap();
+        progress.on_train_end(&mut control, &logs).unwrap();
+        let text = writes.all().concat();
+        assert!(text.starts_with("12/12 - 0s"), "{text}");
+    }
 
     #[test]
     fn verbose_1_is_keras_bar() {
@@ -514,8 +573,8 @@ mod tests {
         progress
             .on_train_begin(&mut control, &Run::new(9, 0, 1, ["loss"]))
             .unwrap();
-        progress.on_epoch_begin(&mut control, 0);
-        progress.on_epoch_begin(&mut control, 1);
+        progress.on_epoch_begin(&mut control, 0).unwrap();
+        progress.on_epoch_begin(&mut control, 1).unwrap();
         drop(progress);
         assert_eq!(writes.all().concat(), "Epoch 1/9 Epoch 2/9 ");
     }
@@ -543,11 +602,11 @@ mod tests {
         progress
             .on_train_begin(&mut control, &Run::new(1, 0, 1 << 16, ["loss"]))
             .unwrap();
-        progress.on_epoch_begin(&mut control, 0);
+        progress.on_epoch_begin(&mut control, 0).unwrap();
         let mut looks = 0;
         for batch in 0..1 << 16 {
             let before = progress.look;
-            progress.on_batch_end(&mut control, batch, &logs);
+            progress.on_batch_end(&mut control, batch, &logs).unwrap();
             looks += usize::from(progress.look != before);
         }
         assert!(looks <= 40, "{looks}");

@@ -4,8 +4,10 @@ use crate::error::{Error, Result};
 use csv::{ByteRecord, Reader, ReaderBuilder, Terminator};
 use ndarray::Array2;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Chain, Read};
 use std::path::Path;
+
+use super::csv_rows::CsvRows;
 
 /// Reads a file of comma-separated numbers into an array of shape `(rows, columns)`.
 ///
@@ -140,7 +142,36 @@ impl Csv {
         self.parse(Path::new("<input>"), input)
     }
 
+    /// Opens the file to read its rows one after the other: a dataset for files that are larger than
+    /// memory.
+    ///
+    /// All columns are inputs until [`CsvRows::targets`] says which are targets.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read or holds no rows, or settings that make no sense. Cells that are
+    /// no numbers are found when their rows are read.
+    pub fn stream(&self, path: impl AsRef<Path>) -> Result<CsvRows> {
+        CsvRows::open(self.clone(), path.as_ref())
+    }
+
     fn parse(&self, path: &Path, input: impl Read) -> Result<Array2<f32>> {
+        let mut lines = self.lines(path, input)?;
+        if self.header {
+            lines.next().map_err(|source| io_error(path, source))?;
+        }
+        let mut table = Table::default();
+        while lines.parse_row(self, path, &mut table)? {}
+        let rows = table.rows;
+        let shape = (rows, table.values.len().checked_div(rows).unwrap_or(0));
+        match Array2::from_shape_vec(shape, table.values) {
+            Ok(array) if rows > 0 => Ok(array),
+            _ => Err(lines.without_rows(path)),
+        }
+    }
+
+    /// The lines of an input, the header among them.
+    pub(super) fn lines<R: Read>(&self, path: &Path, input: R) -> Result<Lines<R>> {
         self.check()?;
         let io = |source| io_error(path, source);
         let mut input = without_mark(input).map_err(io)?;
@@ -148,8 +179,10 @@ impl Csv {
         for _ in 0..self.skip_rows {
             skipped += u64::from(input.skip_until(b'\n').map_err(io)? > 0);
         }
-        let mut lines = Lines {
-            csv: self,
+        let end: &[u8] = b"\n";
+        Ok(Lines {
+            delimiter: self.delimiter,
+            comment: self.comment,
             skipped,
             // With a last line end that is always there, each record is one line, and the
             // reader's count stands on the next one. That needs quotes without a meaning (they
@@ -162,37 +195,19 @@ impl Csv {
                 .has_headers(false)
                 .flexible(true)
                 .buffer_capacity(1 << 16)
-                .from_reader(input.chain(&b"\n"[..])),
+                .from_reader(input.chain(end)),
             record: ByteRecord::new(),
             compact: ByteRecord::new(),
-        };
-        if self.header {
-            lines.next().map_err(io)?;
-        }
-        let mut table = Table::default();
-        while let Some((line, cells)) = lines.next().map_err(io)? {
-            self.parse_row(line, cells, &mut table).map_err(|problem| {
-                let Problem { column, message } = problem;
-                let path = path.to_path_buf();
-                Error::Csv {
-                    path,
-                    line,
-                    column,
-                    message,
-                }
-            })?;
-        }
-        let rows = table.rows;
-        let shape = (rows, table.values.len().checked_div(rows).unwrap_or(0));
-        match Array2::from_shape_vec(shape, table.values) {
-            Ok(array) if rows > 0 => Ok(array),
-            _ => Err(Error::Csv {
-                path: path.to_path_buf(),
-                line: lines.line().max(1),
-                column: 1,
-                message: "the file ends without a row of numbers".to_string(),
-            }),
-        }
+        })
+    }
+
+    pub(super) fn has_header(&self) -> bool {
+        self.header
+    }
+
+    /// The columns to read, where not all of them are.
+    pub(super) fn chosen(&self) -> Option<&[usize]> {
+        self.columns.as_deref()
     }
 
     /// An error unless the settings make sense together.
@@ -304,35 +319,66 @@ struct Problem {
 }
 
 /// The numbers read so far.
-#[derive(Default)]
-struct Table {
-    values: Vec<f32>,
-    rows: usize,
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    pub(super) values: Vec<f32>,
+    pub(super) rows: usize,
     /// The number of cells of the first row, chosen or not, and its line.
     width: usize,
     first_line: u64,
 }
 
+/// An input without a byte-order mark, and with a line end behind it.
+type Source<R> = Chain<Chain<io::Cursor<Vec<u8>>, BufReader<R>>, &'static [u8]>;
+
 /// The lines of a file that are neither blank nor comments, split into cells.
-struct Lines<'a, R> {
-    csv: &'a Csv,
+#[derive(Debug)]
+pub(super) struct Lines<R> {
+    delimiter: u8,
+    comment: Option<u8>,
     skipped: u64,
-    reader: Reader<R>,
+    reader: Reader<Source<R>>,
     record: ByteRecord,
     compact: ByteRecord,
 }
 
-impl<R: Read> Lines<'_, R> {
+impl<R: Read> Lines<R> {
+    /// Appends the numbers of the next line to the table. False at the end.
+    pub(super) fn parse_row(&mut self, csv: &Csv, path: &Path, table: &mut Table) -> Result<bool> {
+        let next = self.next().map_err(|source| io_error(path, source))?;
+        let Some((line, cells)) = next else {
+            return Ok(false);
+        };
+        let parsed = csv.parse_row(line, cells, table);
+        let failed = |Problem { column, message }| Error::Csv {
+            path: path.to_path_buf(),
+            line,
+            column,
+            message,
+        };
+        parsed.map(|()| true).map_err(failed)
+    }
+
+    /// The error of a file that has ended without a row.
+    pub(super) fn without_rows(&self, path: &Path) -> Error {
+        Error::Csv {
+            path: path.to_path_buf(),
+            line: self.line().max(1),
+            column: 1,
+            message: "the file ends without a row of numbers".to_string(),
+        }
+    }
+
     /// The next line: its number counted from 1, and its cells.
-    fn next(&mut self) -> io::Result<Option<(u64, &ByteRecord)>> {
+    pub(super) fn next(&mut self) -> io::Result<Option<(u64, &ByteRecord)>> {
         while self.reader.read_byte_record(&mut self.record)? {
             let first = trim(self.record.get(0).unwrap_or_default());
             let blank = first.is_empty() && self.record.len() == 1;
-            if blank || self.csv.comment.is_some() && first.first().copied() == self.csv.comment {
+            if blank || self.comment.is_some() && first.first().copied() == self.comment {
                 continue;
             }
             let line = self.line();
-            if self.csv.delimiter != b' ' {
+            if self.delimiter != b' ' {
                 return Ok(Some((line, &self.record)));
             }
             self.compact.clear();
@@ -352,7 +398,7 @@ impl<R: Read> Lines<'_, R> {
     }
 }
 
-fn io_error(path: &Path, source: io::Error) -> Error {
+pub(super) fn io_error(path: &Path, source: io::Error) -> Error {
     Error::Io {
         path: path.to_path_buf(),
         source,
@@ -360,7 +406,7 @@ fn io_error(path: &Path, source: io::Error) -> Error {
 }
 
 /// The input without the byte-order mark of UTF-8 that some programs put first.
-fn without_mark(mut input: impl Read) -> io::Result<impl BufRead> {
+fn without_mark<R: Read>(mut input: R) -> io::Result<Chain<io::Cursor<Vec<u8>>, BufReader<R>>> {
     let mut head = Vec::new();
     input.by_ref().take(3).read_to_end(&mut head)?;
     if head == b"\xef\xbb\xbf" {
@@ -370,7 +416,7 @@ fn without_mark(mut input: impl Read) -> io::Result<impl BufRead> {
 }
 
 /// A cell without the blanks around it.
-fn trim(cell: &[u8]) -> &[u8] {
+pub(super) fn trim(cell: &[u8]) -> &[u8] {
     cell.trim_ascii()
 }
 

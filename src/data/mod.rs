@@ -1,10 +1,14 @@
 //! Data on its way into a model: [`load_csv`] reads a file of numbers, [`AsRows`] takes any
-//! array as rows of `f32`.
+//! array as rows of `f32`, and a [`Dataset`] streams rows that are made or read on the way.
 
 mod csv;
+mod csv_rows;
+pub mod dataset;
 mod order;
 mod rows;
 
 pub use csv::{Csv, load_csv};
+pub use csv_rows::{Column, CsvRows};
+pub use dataset::{Batch, Dataset};
 pub(crate) use order::Order;
 pub use rows::{AsRows, Element, Rows};

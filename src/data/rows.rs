@@ -1,7 +1,8 @@
 //! The border between ndarray and the engine: any array as rows of `f32`.
 
 use ndarray::{
-    ArrayBase, ArrayRef, ArrayView1, ArrayView2, ArrayViewD, Axis, Data, Dimension, Ix2, Slice,
+    ArrayBase, ArrayRef, ArrayView1, ArrayView2, ArrayViewD, Axis, Data, Dimension, Ix2, IxDyn,
+    Slice,
 };
 use std::fmt;
 use std::ops::Range;
@@ -116,7 +117,8 @@ mod private {
 /// ```
 #[derive(Clone)]
 pub struct Rows<'a> {
-    shape: Vec<usize>,
+    /// As ndarray keeps it: up to four axes need no memory of their own.
+    shape: IxDyn,
     row_size: usize,
     values: Erased<'a>,
 }
@@ -124,7 +126,7 @@ pub struct Rows<'a> {
 impl fmt::Debug for Rows<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Rows")
-            .field("shape", &self.shape)
+            .field("shape", &self.shape())
             .field("element", &self.values.element())
             .finish()
     }
@@ -136,11 +138,19 @@ impl<'a> Rows<'a> {
         if view.ndim() == 0 {
             view.insert_axis_inplace(Axis(0));
         }
-        let shape = view.shape().to_vec();
         Rows {
-            row_size: shape.iter().skip(1).product(),
-            shape,
+            row_size: view.shape().iter().skip(1).product(),
+            shape: view.raw_dim(),
             values: T::erase(Typed::new(view)),
+        }
+    }
+
+    /// Numbers that lie row after row, in row-major order; none where there are not as many as the
+    /// shape says.
+    pub(crate) fn contiguous(shape: &[usize], values: &'a [f32]) -> Self {
+        match ArrayViewD::from_shape(IxDyn(shape), values) {
+            Ok(view) => Rows::new(view),
+            Err(_) => Rows::new(ArrayView1::from(values.get(..0).unwrap_or(values)).into_dyn()),
         }
     }
 
@@ -155,7 +165,7 @@ impl<'a> Rows<'a> {
 
     /// The number of rows.
     pub fn len(&self) -> usize {
-        self.shape.first().copied().unwrap_or(0)
+        self.shape().first().copied().unwrap_or(0)
     }
 
     /// Whether there are no rows.
@@ -165,12 +175,12 @@ impl<'a> Rows<'a> {
 
     /// The shape of the whole, the number of rows first.
     pub fn shape(&self) -> &[usize] {
-        &self.shape
+        self.shape.slice()
     }
 
     /// The shape of one row; empty for one-dimensional data.
     pub fn row_shape(&self) -> &[usize] {
-        self.shape.get(1..).unwrap_or_default()
+        self.shape().get(1..).unwrap_or_default()
     }
 
     /// The number of values in one row; 1 for one-dimensional data.
@@ -233,7 +243,7 @@ impl<'a> Rows<'a> {
         let end = range.end.min(self.len());
         let start = range.start.min(end);
         let mut rows = self.clone();
-        if let Some(len) = rows.shape.first_mut() {
+        if let Some(len) = rows.shape.slice_mut().first_mut() {
             *len = end - start;
         }
         rows.values.slice(start..end);

@@ -44,6 +44,17 @@ impl Variables {
         self.specs.iter().position(|spec| spec.path == path)
     }
 
+    /// Whether other variables have the same paths and shapes and lie in the same places.
+    pub(crate) fn same_places(&self, other: &Variables) -> bool {
+        let place = |spec: &Spec| (spec.shape, spec.range.clone());
+        self.specs.len() == other.specs.len()
+            && self
+                .specs
+                .iter()
+                .zip(&other.specs)
+                .all(|(own, other)| own.path == other.path && place(own) == place(other))
+    }
+
     /// Gives every variable its place.
     pub(crate) fn lay_out(&mut self) {
         let mut end = 0;

@@ -19,6 +19,7 @@ mod class_scores;
 mod confusion_counts;
 mod confusion_matrix;
 mod correlation;
+mod direction;
 mod expected_calibration_error;
 mod fbeta_score;
 mod hits;
@@ -51,6 +52,7 @@ pub use binary_accuracy::BinaryAccuracy;
 pub use categorical_accuracy::CategoricalAccuracy;
 pub use class_scores::{BalancedAccuracy, CohenKappa, KappaWeights, MatthewsCorrelation};
 pub use confusion_counts::{FalseNegatives, FalsePositives, TrueNegatives, TruePositives};
+pub use direction::Direction;
 pub use expected_calibration_error::ExpectedCalibrationError;
 pub use fbeta_score::{Average, F1Score, FBetaScore};
 pub use iou::{BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU};
@@ -223,6 +225,12 @@ pub trait Metric: CloneMetric + Debug + Send + Sync {
         json!({ "name": self.name() })
     }
 
+    /// Whether a better model has a smaller or a larger value: what callbacks go by that monitor it.
+    /// None by default for a metric of your own, and for counts and sums.
+    fn direction(&self) -> Option<Direction> {
+        direction::of(self.class_name())
+    }
+
     /// The metric to use in place of this one for outputs and targets of these shapes, with the
     /// same name; `None` for this one itself.
     fn resolve(&self, _y_true_shape: &[usize], _y_pred_shape: &[usize]) -> Option<Box<dyn Metric>> {
@@ -304,6 +312,10 @@ impl Metric for Box<dyn Metric> {
 
     fn config(&self) -> Value {
         (**self).config()
+    }
+
+    fn direction(&self) -> Option<Direction> {
+        (**self).direction()
     }
 
     fn resolve(&self, y_true_shape: &[usize], y_pred_shape: &[usize]) -> Option<Box<dyn Metric>> {

@@ -127,7 +127,7 @@ impl Compile {
     ///         .loss_weight("age", 0.1)
     ///         .metric_for("sick", Accuracy),
     /// )?;
-    /// assert_eq!(model.metrics_names(), ["loss", "sick_accuracy", "age_loss", "sick_loss"]);
+    /// assert_eq!(model.metrics_names(), ["loss", "age_loss", "sick_loss", "sick_accuracy"]);
     /// # Ok::<(), horn::Error>(())
     /// ```
     pub fn per_output(optimizer: impl Optimizer + 'static) -> Self {
@@ -238,14 +238,19 @@ impl Compiled {
         })
     }
 
-    /// `loss`, then the metrics as they were given, then the loss of each output if there are several.
+    /// The learning rate of the next step.
+    pub(crate) fn learning_rate(&self) -> f32 {
+        self.state.learning_rate(self.optimizer.as_ref())
+    }
+
+    /// `loss`, then the loss of each output if there are several, then the metrics.
     pub(crate) fn names(&self) -> Vec<String> {
         let metrics = self.metrics.iter().map(|watched| watched.name.clone());
         let several = self.heads.len() > 1;
         let parts = self.heads.iter().filter(|_| several);
         std::iter::once("loss".to_string())
-            .chain(metrics)
             .chain(parts.map(|head| format!("{}_loss", head.name)))
+            .chain(metrics)
             .collect()
     }
 }
@@ -345,13 +350,12 @@ fn watched(
     Ok(all)
 }
 
+/// The number of a head, whether weights are taken into account, and the metric.
+type Placed<'c> = (usize, bool, &'c Box<dyn Metric>);
+
 /// Every metric with the number of the head that it is of; as in Keras, those that take weights into
 /// account come last.
-fn asked<'c>(
-    compile: &'c Compile,
-    heads: &[Head],
-    names: &[String],
-) -> Result<Vec<(usize, bool, &'c Box<dyn Metric>)>> {
+fn asked<'c>(compile: &'c Compile, heads: &[Head], names: &[String]) -> Result<Vec<Placed<'c>>> {
     let mut all = Vec::new();
     for asked in &compile.metrics {
         let Some(key) = &asked.output else {

@@ -4,13 +4,16 @@ use super::arrays::AsArrays;
 use super::built::Built;
 use super::compile::{Compiled, Watched};
 use super::examples::{Examples, Pick};
+use super::feed::{Feed, Rules};
 use super::functional::Model;
 use super::network::Network;
 use super::plans::{Key, Mode};
 use super::scores::Scores;
 use crate::backend::cpu::Run;
+use crate::data::dataset::{Dataset, Pass};
 use crate::data::{AsRows, Rows};
 use crate::error::{Error, Result};
+use crate::graph::plan::Plan;
 use crate::metrics::Batch;
 use crate::ops::{Draw, Port};
 
@@ -37,6 +40,7 @@ pub struct Evaluate<'a> {
     sample_weight: Option<Rows<'a>>,
     class_weight: Vec<(i64, f32)>,
     allow_non_finite: bool,
+    steps: Option<usize>,
 }
 
 impl Default for Evaluate<'_> {
@@ -53,6 +57,7 @@ impl<'a> Evaluate<'a> {
             sample_weight: None,
             class_weight: Vec::new(),
             allow_non_finite: false,
+            steps: None,
         }
     }
 
@@ -78,6 +83,21 @@ impl<'a> Evaluate<'a> {
     pub fn allow_non_finite(mut self, allow: bool) -> Self {
         self.allow_non_finite = allow;
         self
+    }
+
+    /// How many batches are taken. Default: all; a dataset without an end needs it.
+    pub fn steps(mut self, steps: usize) -> Self {
+        self.steps = Some(steps);
+        self
+    }
+
+    fn check(&self) -> Result<()> {
+        let bad = |argument| Err(Error::argument("evaluate", argument, "at least 1", 0));
+        match (self.batch_size, self.steps) {
+            (0, _) => bad("batch_size"),
+            (_, Some(0)) => bad("steps"),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -119,9 +139,7 @@ impl Model {
         y: impl AsArrays,
         options: Evaluate,
     ) -> Result<Scores> {
-        if options.batch_size == 0 {
-            return Err(Error::argument("evaluate", "batch_size", "at least 1", 0));
-        }
+        options.check()?;
         let (network, built, compiled) = self.parts("evaluate")?;
         let data = (x.as_arrays(), y.as_arrays());
         let parts = (network, built, compiled.heads.as_slice());
@@ -134,10 +152,59 @@ impl Model {
         evaluate(
             parts,
             &examples,
-            options.batch_size,
+            (options.batch_size, options.steps),
             &mut watched,
             &mut values,
         )?;
+        Ok(Scores::new(names, values))
+    }
+
+    /// The loss and the metrics on a pass over a dataset.
+    ///
+    /// # Errors
+    ///
+    /// As [`evaluate_with`](Self::evaluate_with), errors of the dataset, and one that ends before
+    /// [`steps`](Evaluate::steps) batches. Weights of rows come with the dataset, not with
+    /// `sample_weight`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use horn::data::dataset::from_index;
+    /// use horn::prelude::*;
+    ///
+    /// let mut model = Sequential::new().seed(1).add(Dense::new(1).input_dim(1));
+    /// model.compile(Compile::new(SGD::new(), MeanSquaredError::new()))?;
+    /// let rows = from_index(1000, |i| ([i as f32], 0.5 * i as f32));
+    /// let scores = model.evaluate_dataset(rows, Evaluate::new().steps(10))?;
+    /// assert!(scores["loss"] > 0.0);
+    /// # Ok::<(), horn::Error>(())
+    /// ```
+    pub fn evaluate_dataset(&self, dataset: impl Dataset, options: Evaluate) -> Result<Scores> {
+        options.check()?;
+        if options.sample_weight.is_some() {
+            let wanted = "part of the dataset's rows, `(x, y, weight)`";
+            return Err(Error::argument(
+                "evaluate",
+                "sample_weight",
+                wanted,
+                "given",
+            ));
+        }
+        let parts = self.parts("evaluate_dataset")?;
+        let rules = Rules {
+            owner: "evaluate",
+            batch_size: options.batch_size,
+            class_weight: &options.class_weight,
+            allow_non_finite: options.allow_non_finite,
+        };
+        let mut feed = Feed::new(Box::new(dataset), &rules)?;
+        feed.steps("steps", options.steps)?;
+        let names = parts.2.names();
+        let mut values = vec![0.0; names.len()];
+        let mut watched = parts.2.metrics.clone();
+        let steps = ("steps", options.steps);
+        evaluate_feed(parts, &mut feed, steps, &mut watched, &mut values)?;
         Ok(Scores::new(names, values))
     }
 }
@@ -194,51 +261,99 @@ impl Tally {
     }
 }
 
-/// Writes the loss and the metrics on all rows.
+/// Writes the loss and the metrics on all rows, or on those of the first batches.
 pub(crate) fn evaluate(
-    (network, built, compiled): (&Network, &Built, &Compiled),
+    parts: (&Network, &Built, &Compiled),
     examples: &Examples,
-    batch_size: usize,
+    (batch_size, steps): (usize, Option<usize>),
     watched: &mut [Watched],
     values: &mut [f32],
 ) -> Result<()> {
-    watched
-        .iter_mut()
-        .for_each(|watched| watched.metric.reset());
-    let mut tally = Tally::new(compiled.heads.len());
+    let mut tally = begin(parts.2, watched);
     let mode = Mode::Evaluate {
         weighted: examples.weights.is_some(),
     };
-    for start in (0..examples.len()).step_by(batch_size) {
+    let starts = (0..examples.len()).step_by(batch_size);
+    for start in starts.take(steps.unwrap_or(usize::MAX)) {
         let end = (start + batch_size).min(examples.len());
         let key = Key {
             mode,
             batch: end - start,
             labels: examples.labels,
         };
-        let prepared = built.plan(network, &compiled.heads, key)?;
-        let mut workspace = prepared.workspace();
-        examples.fill(&Pick::Range(start..end), &prepared.plan, &mut workspace);
-        let mut run = Run {
-            plan: &prepared.plan,
-            workspace: &mut workspace,
-            parameters: &built.parameters,
-            draw: Draw::default(),
-        };
-        run.forward();
-        update_metrics(watched, (&run, compiled))?;
-        tally.add(&run, built.outputs.len());
-        prepared.give_back(workspace);
+        let pick = Pick::Range(start..end);
+        let fill = |plan: &Plan, workspace: &mut [f32]| examples.fill(&pick, plan, workspace);
+        judge(parts, key, &fill, watched, &mut tally)?;
     }
+    end(&tally, watched, values);
+    Ok(())
+}
+
+/// The same on a pass over a dataset.
+pub(crate) fn evaluate_feed(
+    parts: (&Network, &Built, &Compiled),
+    feed: &mut Feed,
+    (argument, steps): (&str, Option<usize>),
+    watched: &mut [Watched],
+    values: &mut [f32],
+) -> Result<()> {
+    let (network, built, compiled) = parts;
+    let mut tally = begin(compiled, watched);
+    feed.begin(Pass::default())?;
+    while steps.is_none_or(|steps| feed.read < steps) {
+        if feed.next((network, built, &compiled.heads))? == 0 {
+            break;
+        }
+        let fill = |plan: &Plan, workspace: &mut [f32]| feed.fill(plan, workspace);
+        judge(parts, feed.key(false), &fill, watched, &mut tally)?;
+    }
+    if let Some(steps) = steps.filter(|steps| feed.read < *steps) {
+        return Err(feed.ended_early(argument, steps));
+    }
+    end(&tally, watched, values);
+    Ok(())
+}
+
+fn begin(compiled: &Compiled, watched: &mut [Watched]) -> Tally {
+    watched
+        .iter_mut()
+        .for_each(|watched| watched.metric.reset());
+    Tally::new(compiled.heads.len())
+}
+
+/// Adds a batch, which `fill` writes.
+fn judge(
+    (network, built, compiled): (&Network, &Built, &Compiled),
+    key: Key,
+    fill: &dyn Fn(&Plan, &mut [f32]),
+    watched: &mut [Watched],
+    tally: &mut Tally,
+) -> Result<()> {
+    let prepared = built.plan(network, &compiled.heads, key)?;
+    let mut workspace = prepared.workspace();
+    fill(&prepared.plan, &mut workspace);
+    let mut run = Run {
+        plan: &prepared.plan,
+        workspace: &mut workspace,
+        parameters: &built.parameters,
+        draw: Draw::default(),
+    };
+    run.forward();
+    update_metrics(watched, (&run, compiled))?;
+    tally.add(&run, built.outputs.len());
+    prepared.give_back(workspace);
+    Ok(())
+}
+
+fn end(tally: &Tally, watched: &[Watched], values: &mut [f32]) {
     let metrics = watched.iter().map(|watched| watched.metric.result());
     for (value, now) in values.iter_mut().zip(
         std::iter::once(tally.mean())
-            .chain(metrics)
-            .chain(tally.parts()),
+            .chain(tally.parts())
+            .chain(metrics),
     ) {
         *value = now;
     }
-    Ok(())
 }
 
 /// Lets the metrics see the batch that a run has computed.

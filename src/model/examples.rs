@@ -48,14 +48,7 @@ impl<'a> Examples<'a> {
         let rows = x.first().map_or(0, Rows::len);
         let mut labels = 0;
         for (head, y) in heads.iter().zip(&y) {
-            check_targets(y, rows, built, head)?;
-            if !allow_non_finite {
-                finite("y", y)?;
-                check_labels(y, built, head)?;
-            }
-            if head.loss.targets() == Targets::Sequences {
-                check_longest(&mut labels, y, head)?;
-            }
+            check_output(y, (rows, built, head), allow_non_finite, &mut labels)?;
         }
         Ok(Examples {
             x,
@@ -106,15 +99,7 @@ impl<'a> Examples<'a> {
 
     /// Multiplies the weight of each row by that of its class; classes not named keep 1.
     fn weigh_classes(&self, classes: &[(i64, f32)], weights: &mut [f32]) -> Result<()> {
-        if let Some((class, weight)) = classes.iter().find(|(_, w)| !(*w >= 0.0 && w.is_finite())) {
-            let found = format!("{weight} for class {class}");
-            return Err(Error::argument(
-                "fit",
-                "class_weight",
-                "at least 0 and finite",
-                found,
-            ));
-        }
+        check_classes(classes)?;
         let [y] = self.y.as_slice() else {
             return Err(Error::argument(
                 "fit",
@@ -126,13 +111,7 @@ impl<'a> Examples<'a> {
         let mut row = vec![0.0; y.row_size()];
         for (i, weight) in weights.iter_mut().enumerate() {
             y.gather_range(i..i + 1, &mut row);
-            let class = match row.as_slice() {
-                [id] => *id as i64,
-                one_hot => argmax(one_hot) as i64,
-            };
-            if let Some((_, factor)) = classes.iter().find(|(known, _)| *known == class) {
-                *weight *= factor;
-            }
+            *weight *= class_factor(&row, classes);
         }
         Ok(())
     }
@@ -181,6 +160,29 @@ impl<'a> Examples<'a> {
             }
         }
     }
+}
+
+/// Weights of classes are at least 0.
+pub(crate) fn check_classes(classes: &[(i64, f32)]) -> Result<()> {
+    match classes.iter().find(|(_, w)| !(*w >= 0.0 && w.is_finite())) {
+        None => Ok(()),
+        Some((class, weight)) => Err(Error::argument(
+            "fit",
+            "class_weight",
+            "at least 0 and finite",
+            format!("{weight} for class {class}"),
+        )),
+    }
+}
+
+/// The weight of the class that a row of targets is of, an id or one-hot; 1 if it is not named.
+pub(crate) fn class_factor(row: &[f32], classes: &[(i64, f32)]) -> f32 {
+    let class = match row {
+        [id] => *id as i64,
+        one_hot => argmax(one_hot) as i64,
+    };
+    let known = classes.iter().find(|(known, _)| *known == class);
+    known.map_or(1.0, |(_, factor)| *factor)
 }
 
 /// The same rows of each array.
@@ -298,6 +300,24 @@ fn finite(what: &'static str, rows: &Rows) -> Result<()> {
             column,
             value,
         }),
+    }
+}
+
+/// Targets that an output's loss can take; counts the labels in a row where the loss leaves that open.
+pub(crate) fn check_output(
+    y: &Rows,
+    (rows, built, head): (usize, &Built, &Head),
+    allow_non_finite: bool,
+    labels: &mut usize,
+) -> Result<()> {
+    check_targets(y, rows, built, head)?;
+    if !allow_non_finite {
+        finite("y", y)?;
+        check_labels(y, built, head)?;
+    }
+    match head.loss.targets() {
+        Targets::Sequences => check_longest(labels, y, head),
+        _ => Ok(()),
     }
 }
 

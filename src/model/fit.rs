@@ -5,20 +5,24 @@ use std::sync::Arc;
 use super::arrays::{Arrays, AsArrays, IntoArrays};
 use super::built::Built;
 use super::compile::{Compiled, Watched};
-use super::evaluate::{Tally, update_metrics};
+use super::evaluate::{Tally, evaluate, evaluate_feed, update_metrics};
 use super::examples::{Examples, Pick};
+use super::feed::{Feed, Rules};
 use super::functional::Model;
 use super::history::History;
+use super::logged::{Logged, RATE};
 use super::network::Network;
-use super::plans::{Key, Mode, Prepared};
+use super::source::{Held, Source};
 use crate::backend::cpu::{Run, assign};
-use crate::callbacks::{self, Callback, Control, Logs, Progress};
-use crate::data::{AsRows, Order, Rows};
+use crate::callbacks::{self, Callback, Control, Hooks, Inside, Progress, Signals, StopHandle};
+use crate::data::dataset::{Dataset, Pass};
+use crate::data::{AsRows, Rows};
 use crate::error::{Error, Result};
 use crate::graph::plan::Plan;
 use crate::graph::variables::Variables;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::reduce::all_finite;
+use crate::metrics::Direction;
 use crate::ops::Draw;
 use crate::optimizers::{Optimizer, State, Variable, decimal};
 use crate::random::{Purpose, stream};
@@ -52,7 +56,10 @@ pub struct Fit<'a> {
     validation_split: f64,
     validation_data: Option<(Arrays<'a>, Arrays<'a>)>,
     validation_sample_weight: Option<Rows<'a>>,
+    validation_dataset: Option<Box<dyn Dataset + 'a>>,
     validation_batch_size: Option<usize>,
+    validation_steps: Option<usize>,
+    validation_freq: Frequency,
     sample_weight: Option<Rows<'a>>,
     class_weight: Vec<(i64, f32)>,
     allow_non_finite: bool,
@@ -69,6 +76,7 @@ impl std::fmt::Debug for Fit<'_> {
             .field("initial_epoch", &self.initial_epoch)
             .field("steps_per_epoch", &self.steps_per_epoch)
             .field("validation_split", &self.validation_split)
+            .field("validation_freq", &self.validation_freq)
             .field("class_weight", &self.class_weight)
             .field("callbacks", &self.callbacks.len())
             .finish_non_exhaustive()
@@ -94,7 +102,10 @@ impl<'a> Fit<'a> {
             validation_split: 0.0,
             validation_data: None,
             validation_sample_weight: None,
+            validation_dataset: None,
             validation_batch_size: None,
+            validation_steps: None,
+            validation_freq: Frequency::Every(1),
             sample_weight: None,
             class_weight: Vec::new(),
             allow_non_finite: false,
@@ -121,7 +132,8 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Whether rows are taken in a new random order in each epoch. Default: true.
+    /// Whether the rows of arrays are taken in a new random order in each epoch. Default: true.
+    /// Datasets have [`Dataset::shuffle`].
     pub fn shuffle(mut self, shuffle: bool) -> Self {
         self.shuffle = shuffle;
         self
@@ -134,6 +146,10 @@ impl<'a> Fit<'a> {
     }
 
     /// How many batches make an epoch. Default: as many as the data give.
+    ///
+    /// Of arrays, each epoch takes the first batches in its order. Of a dataset, as in Keras, an
+    /// epoch goes on where the one before has stopped; where the rest of the rows is less than an
+    /// epoch, that epoch is shorter. A dataset that has fewer batches than this in all is an error.
     pub fn steps_per_epoch(mut self, steps: usize) -> Self {
         self.steps_per_epoch = Some(steps);
         self
@@ -161,6 +177,45 @@ impl<'a> Fit<'a> {
     /// One weight for each row of the validation data. Default: all 1.
     pub fn validation_sample_weight(mut self, weights: &'a (impl AsRows + ?Sized)) -> Self {
         self.validation_sample_weight = Some(weights.as_rows());
+        self
+    }
+
+    /// Evaluates the model on a pass over this dataset after each epoch, as `validation_data`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use horn::data::dataset::{Dataset, from_index};
+    /// use horn::prelude::*;
+    ///
+    /// let row = |i| ([(i % 10) as f32], (i % 10) as f32);
+    /// let (train, validation) = (from_index(800, row), from_index(1000, row).skip(800));
+    /// let mut model = Sequential::new().seed(1).add(Dense::new(1).input_dim(1));
+    /// model.compile(Compile::new(SGD::new(), MeanSquaredError::new()))?;
+    /// let fit = Fit::new().validation_dataset(validation).epochs(4).validation_freq(2).verbose(0);
+    /// let history = model.fit_dataset(train, fit)?;
+    /// assert!(history["val_loss"][0].is_nan());
+    /// assert!(history["val_loss"][1] < history["loss"][0]);
+    /// # Ok::<(), horn::Error>(())
+    /// ```
+    pub fn validation_dataset(mut self, dataset: impl Dataset + 'a) -> Self {
+        self.validation_dataset = Some(Box::new(dataset));
+        self
+    }
+
+    /// How many batches of the validation data are evaluated, the first ones each time. Default:
+    /// all.
+    pub fn validation_steps(mut self, steps: usize) -> Self {
+        self.validation_steps = Some(steps);
+        self
+    }
+
+    /// After which epochs the model is validated: a number, after each so many epochs, or a list of
+    /// epochs, counted from 1. Default: 1.
+    ///
+    /// The logs of the other epochs have no `val_` names; in the history their values are NaN.
+    pub fn validation_freq(mut self, frequency: impl Into<Frequency>) -> Self {
+        self.validation_freq = frequency.into();
         self
     }
 
@@ -195,6 +250,15 @@ impl<'a> Fit<'a> {
         self
     }
 
+    /// Lets a handle end the training from another thread.
+    ///
+    /// # Examples
+    ///
+    /// See [`StopHandle`].
+    pub fn stop_handle(self, handle: &StopHandle) -> Self {
+        self.callback(handle.clone())
+    }
+
     fn check(&self) -> Result<()> {
         let bad = |argument, expected: &str, found: &dyn std::fmt::Display| {
             Err(Error::argument("fit", argument, expected, found))
@@ -221,12 +285,20 @@ impl<'a> Fit<'a> {
                 &self.validation_split,
             );
         }
-        if self.validation_split > 0.0 && self.validation_data.is_some() {
-            return bad(
-                "validation_split",
-                "0 when `validation_data` is given",
-                &self.validation_split,
-            );
+        if self.validation_data.is_some() && self.validation_dataset.is_some() {
+            let expected = "left out when `validation_data` is given";
+            return bad("validation_dataset", expected, &"both");
+        }
+        let given = match (&self.validation_data, &self.validation_dataset) {
+            (Some(_), _) => Some("validation_data"),
+            (_, Some(_)) => Some("validation_dataset"),
+            _ => None,
+        };
+        if let Some(given) = given
+            && self.validation_split > 0.0
+        {
+            let expected = format!("0 when `{given}` is given");
+            return bad("validation_split", &expected, &self.validation_split);
         }
         if self.validation_sample_weight.is_some() && self.validation_data.is_none() {
             return bad(
@@ -234,6 +306,33 @@ impl<'a> Fit<'a> {
                 "given with `validation_data`",
                 &"no data",
             );
+        }
+        if self.validation_steps == Some(0) {
+            return bad("validation_steps", "at least 1", &0);
+        }
+        if self.validation_freq == Frequency::Every(0) {
+            return bad("validation_freq", "at least 1", &0);
+        }
+        Ok(())
+    }
+
+    /// What makes no sense with a dataset.
+    fn check_dataset(&self) -> Result<()> {
+        if self.validation_split > 0.0 {
+            return Err(Error::argument(
+                "fit_dataset",
+                "validation_split",
+                "0: divide the rows with `take` and `skip`, and give `validation_dataset`",
+                self.validation_split,
+            ));
+        }
+        if self.sample_weight.is_some() {
+            return Err(Error::argument(
+                "fit_dataset",
+                "sample_weight",
+                "part of the dataset's rows, `(x, y, weight)`",
+                "given",
+            ));
         }
         Ok(())
     }
@@ -253,19 +352,35 @@ impl<'a> Fit<'a> {
         }
     }
 
-    /// The rows to train on and those to validate with.
-    fn divide<'d>(
+    /// The rows to validate with that were given apart; `dataset` is that of this option.
+    fn validation<'d>(
         &'d self,
-        all: Examples<'d>,
+        dataset: Option<Box<dyn Dataset + 'd>>,
         (network, built, compiled): (&Network, &Built, &Compiled),
-    ) -> Result<(Examples<'d>, Option<Examples<'d>>)> {
-        if let Some((x, y)) = &self.validation_data {
-            let data = (x.as_arrays(), y.as_arrays());
-            let parts = (network, built, compiled.heads.as_slice());
-            let mut held = Examples::new(data, parts, self.allow_non_finite)?;
-            held.weigh(self.validation_sample_weight.as_ref(), &[])?;
-            return Ok((all, Some(held)));
+    ) -> Result<Option<Held<'d>>> {
+        if let Some(dataset) = dataset {
+            let rules = Rules {
+                owner: "fit",
+                batch_size: self.validation_batch_size.unwrap_or(self.batch_size),
+                class_weight: &[],
+                allow_non_finite: self.allow_non_finite,
+            };
+            let feed = Feed::new(dataset, &rules)?;
+            feed.steps("validation_steps", self.validation_steps)?;
+            return Ok(Some(Held::Dataset(feed, self.validation_steps)));
         }
+        let Some((x, y)) = &self.validation_data else {
+            return Ok(None);
+        };
+        let data = (x.as_arrays(), y.as_arrays());
+        let parts = (network, built, compiled.heads.as_slice());
+        let mut held = Examples::new(data, parts, self.allow_non_finite)?;
+        held.weigh(self.validation_sample_weight.as_ref(), &[])?;
+        Ok(Some(Held::Arrays(held)))
+    }
+
+    /// The rows to train on and those that `validation_split` keeps.
+    fn divide<'d>(&'d self, all: Examples<'d>) -> Result<(Examples<'d>, Option<Examples<'d>>)> {
         if self.validation_split == 0.0 {
             return Ok((all, None));
         }
@@ -308,6 +423,51 @@ fn one_class(examples: &Examples) -> bool {
     y.row_size() == 1 && y.first_where(|target| target != first).is_none()
 }
 
+/// After which epochs, counted from 1, a model is validated; see [`Fit::validation_freq`].
+///
+/// # Examples
+///
+/// ```
+/// use horn::model::Frequency;
+///
+/// assert_eq!(Frequency::from(2), Frequency::Every(2));
+/// assert_eq!(Frequency::from([1, 10]), Frequency::After(vec![1, 10]));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Frequency {
+    /// After each so many epochs.
+    Every(usize),
+    /// After these.
+    After(Vec<usize>),
+}
+
+impl From<usize> for Frequency {
+    fn from(epochs: usize) -> Self {
+        Frequency::Every(epochs)
+    }
+}
+
+impl<const N: usize> From<[usize; N]> for Frequency {
+    fn from(epochs: [usize; N]) -> Self {
+        Frequency::After(epochs.to_vec())
+    }
+}
+
+impl From<Vec<usize>> for Frequency {
+    fn from(epochs: Vec<usize>) -> Self {
+        Frequency::After(epochs)
+    }
+}
+
+impl Frequency {
+    fn includes(&self, epoch: usize) -> bool {
+        match self {
+            Frequency::Every(epochs) => epoch.is_multiple_of(*epochs),
+            Frequency::After(epochs) => epochs.contains(&epoch),
+        }
+    }
+}
+
 /// A training under way.
 struct Training<'t, 'a> {
     network: &'t Network,
@@ -315,42 +475,20 @@ struct Training<'t, 'a> {
     compiled: &'t mut Compiled,
     seed: u64,
     variables: &'t [Variable<'t>],
-    train: Examples<'a>,
-    held: Option<Examples<'a>>,
-    /// The order of the rows in this epoch.
-    order: Order,
-    steps: usize,
+    source: Source<'a>,
+    held: Option<Held<'a>>,
     /// Whether a loss that is not finite is let through.
     lenient: bool,
-    full: Bench,
-    last: Option<Bench>,
+    /// Whether it was the training itself that failed, not a callback.
+    failed: bool,
     watched: Vec<Watched>,
     /// The same metrics, for validation.
     judges: Vec<Watched>,
     tally: Tally,
-    names: Vec<String>,
-    /// Where each logged value stands in the order in which they are printed.
-    places: Vec<usize>,
-    /// The names of what training logs, validation left out, in that order.
-    trained: Vec<String>,
-    values: Vec<f32>,
-    /// How many of them are of training.
-    count: usize,
-}
-
-/// A plan with a workspace of its own.
-struct Bench {
-    prepared: Arc<Prepared>,
-    workspace: Aligned,
-}
-
-impl Bench {
-    fn new(prepared: Arc<Prepared>) -> Self {
-        Bench {
-            workspace: prepared.workspace(),
-            prepared,
-        }
-    }
+    logged: Logged,
+    signals: Signals,
+    /// Whether the averages of `use_ema` have become the weights.
+    finalized: bool,
 }
 
 impl Model {
@@ -363,43 +501,100 @@ impl Model {
     /// # Errors
     ///
     /// Data that do not fit the model or the loss, NaN or infinity in them, arguments out of
-    /// range, a loss that turns NaN ([`Error::Diverged`]), an error of a callback. After any but
-    /// the last, the model is as it was before.
+    /// range, a loss that turns NaN ([`Error::Diverged`]), an error or a panic of a callback. After
+    /// any but the last, the model is as it was before; then it is as it was trained so far.
     ///
     /// # Examples
     ///
     /// See [`Fit`].
     pub fn fit(&mut self, x: impl AsArrays, y: impl AsArrays, mut options: Fit) -> Result<History> {
         options.check()?;
-        let mut callbacks = std::mem::take(&mut options.callbacks);
+        let callbacks = std::mem::take(&mut options.callbacks);
         let data = (x.as_arrays(), y.as_arrays());
         let seed = self.current_seed();
         let (network, built, compiled) = self.parts_mut("fit")?;
         let parts = (network, &*built, compiled.heads.as_slice());
         let mut all = Examples::new(data, parts, options.allow_non_finite)?;
         all.weigh(options.sample_weight.as_ref(), &options.class_weight)?;
-        let (train, held) = options.divide(all, (network, built, compiled))?;
-
-        let specs = Arc::clone(&built.variables);
-        let variables = trainable(&specs);
-        let before = Snapshot::of(built, compiled);
-        if options.verbose > 0 {
-            callbacks.insert(0, Box::new(Progress::new().verbose(options.verbose)));
-        }
-        let mut training = Training::new(
-            (network, built, compiled),
-            (seed, &variables),
-            (train, held),
-            &options,
-        )?;
-        match training.run(&options, &mut callbacks) {
-            Err(error @ Error::Diverged { .. }) => {
-                before.restore(built, compiled);
-                Err(error)
-            }
-            result => result,
-        }
+        let apart = options.validation_dataset.take();
+        let held = options.validation(apart, (network, built, compiled))?;
+        let (train, kept) = options.divide(all)?;
+        let data = (Held::Arrays(train), held.or(kept.map(Held::Arrays)));
+        run((network, built, compiled), seed, data, &options, callbacks)
     }
+
+    /// Trains the model on the rows of a dataset, as [`Fit`] says: all that `fit` does, for data
+    /// that do not fit in memory or have no end.
+    ///
+    /// The dataset is begun anew for each epoch, unless
+    /// [`steps_per_epoch`](Fit::steps_per_epoch) is set. Its order is its own business:
+    /// [`shuffle`](Fit::shuffle) is for arrays, [`Dataset::shuffle`] for datasets, and draws from
+    /// the model's seed. Rows come in batches of [`batch_size`](Fit::batch_size).
+    ///
+    /// # Errors
+    ///
+    /// As [`fit`](Self::fit); also errors of the dataset, rows that change their shape, a dataset
+    /// that ends early, and one without an end where `steps_per_epoch` is not set. After any but an
+    /// error of a callback, the model is as it was before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use horn::data::dataset::{Dataset, from_generator};
+    /// use horn::prelude::*;
+    ///
+    /// let endless = from_generator(|| (0..).map(|i| ([(i % 7) as f32], 2.0 * (i % 7) as f32)));
+    /// let mut model = Sequential::new().seed(1).add(Dense::new(1).input_dim(1));
+    /// model.compile(Compile::new(SGD::new(), MeanSquaredError::new()))?;
+    /// let fit = Fit::new().steps_per_epoch(50).epochs(2).verbose(0);
+    /// let history = model.fit_dataset(endless.shuffle(100).prefetch(2), fit)?;
+    /// assert!(history["loss"][1] < 0.1);
+    /// # Ok::<(), horn::Error>(())
+    /// ```
+    pub fn fit_dataset(&mut self, dataset: impl Dataset, mut options: Fit) -> Result<History> {
+        options.check()?;
+        options.check_dataset()?;
+        let callbacks = std::mem::take(&mut options.callbacks);
+        let apart = options.validation_dataset.take();
+        let seed = self.current_seed();
+        let (network, built, compiled) = self.parts_mut("fit_dataset")?;
+        let rules = Rules {
+            owner: "fit",
+            batch_size: options.batch_size,
+            class_weight: &options.class_weight,
+            allow_non_finite: options.allow_non_finite,
+        };
+        let feed = Feed::new(Box::new(dataset), &rules)?;
+        let held = options.validation(apart, (network, built, compiled))?;
+        let data = (Held::Dataset(feed, options.steps_per_epoch), held);
+        run((network, built, compiled), seed, data, &options, callbacks)
+    }
+}
+
+/// Trains on what is held for it and validates with the other.
+fn run<'a>(
+    (network, built, compiled): (&Network, &mut Built, &mut Compiled),
+    seed: u64,
+    data: (Held<'a>, Option<Held<'a>>),
+    options: &Fit,
+    callbacks: Vec<Box<dyn Callback + '_>>,
+) -> Result<History> {
+    let specs = Arc::clone(&built.variables);
+    let variables = trainable(&specs);
+    let before = Snapshot::of(built, compiled);
+    let progress = (options.verbose > 0).then(|| Progress::new().verbose(options.verbose));
+    let mut hooks = Hooks::new(progress, callbacks);
+    let parts = (network, &mut *built, &mut *compiled);
+    let rate = hooks.log_learning_rate()?;
+    let mut training = Training::new(parts, (seed, &variables), data, (options, rate))?;
+    let result = training.run(options, &mut hooks);
+    if result.is_err() && !training.failed {
+        training.finalize();
+    }
+    if training.failed {
+        before.restore(built, compiled);
+    }
+    result
 }
 
 /// What a training changes, as it was before.
@@ -429,242 +624,312 @@ impl<'t, 'a> Training<'t, 'a> {
     fn new(
         (network, built, compiled): (&'t Network, &'t mut Built, &'t mut Compiled),
         (seed, variables): (u64, &'t [Variable<'t>]),
-        (train, held): (Examples<'a>, Option<Examples<'a>>),
-        options: &Fit,
+        (train, held): (Held<'a>, Option<Held<'a>>),
+        (options, rate): (&Fit, bool),
     ) -> Result<Self> {
-        if train.len() > u32::MAX as usize {
-            let wanted = format!("at most {} rows", u32::MAX);
-            return Err(Error::argument("fit", "x", wanted, train.len()));
-        }
-        let steps = options.steps(train.len())?;
-        let mode = Mode::Train {
-            weighted: train.weights.is_some(),
-        };
-        let size = options.batch_size.min(train.len());
-        let bench = |batch: usize| -> Result<Bench> {
-            Ok(Bench::new(built.plan(
-                network,
-                &compiled.heads,
-                Key {
-                    mode,
-                    batch,
-                    labels: train.labels,
-                },
-            )?))
-        };
-        let full = bench(size)?;
-        let rest = train.len() % size;
-        let last = match rest > 0 && steps * size > train.len() {
-            true => Some(bench(rest)?),
-            false => None,
-        };
-        let names = logged_names(compiled, held.is_some());
-        let places = callbacks::print_order(&names);
+        let parts = (network, &*built, compiled.heads.as_slice());
+        let steps = |rows| options.steps(rows);
+        let source = Source::new(train, parts, options.batch_size, steps)?;
         let watched = compiled.metrics.clone();
-        let count = compiled.names().len();
-        let own = places.iter().filter(|place| **place < count);
-        let trained = own.filter_map(|place| names.get(*place)).cloned().collect();
-        let tally = Tally::new(compiled.heads.len());
         Ok(Training {
-            trained,
-            order: Order::new(train.len()),
-            values: vec![0.0; names.len()],
+            logged: Logged::new(compiled, held.is_some(), rate),
+            tally: Tally::new(compiled.heads.len()),
             network,
             built,
             compiled,
             seed,
             variables,
-            train,
+            source,
             held,
-            steps,
             lenient: options.allow_non_finite,
-            full,
-            last,
+            failed: false,
             judges: watched.clone(),
             watched,
-            tally,
-            count,
-            names,
-            places,
+            signals: Signals::default(),
+            finalized: false,
         })
     }
 
-    fn run(&mut self, options: &Fit, callbacks: &mut [Box<dyn Callback + '_>]) -> Result<History> {
-        let names: Vec<String> = self
-            .places
-            .iter()
-            .filter_map(|p| self.names.get(*p))
-            .cloned()
-            .collect();
+    fn run(&mut self, options: &Fit, hooks: &mut Hooks) -> Result<History> {
+        let names = self.logged.names().to_vec();
         let epochs = options.epochs - options.initial_epoch;
         // An absurd number of epochs, with a callback to stop them, is not reserved at once.
         let mut history = History::with_capacity(names.clone(), epochs.min(65_536));
-        let mut control = Control::new(
-            self.compiled
-                .state
-                .learning_rate(self.compiled.optimizer.as_ref()),
-        );
-        let plan = callbacks::Run::new(
-            options.epochs,
-            options.initial_epoch,
-            self.steps,
-            names.clone(),
-        );
-        for callback in callbacks.iter_mut() {
-            callback.on_train_begin(&mut control, &plan)?;
-        }
-        let mut shown = vec![0.0; names.len()];
+        let steps = self.source.steps().unwrap_or(0);
+        let plan = callbacks::Run::new(options.epochs, options.initial_epoch, steps, names)
+            .with_directions(self.directions());
+        self.hook(|control, _| {
+            hooks.each(control, |callback, control| {
+                callback.on_train_begin(control, &plan)
+            })
+        })?;
         for epoch in options.initial_epoch..options.epochs {
-            self.obey(&mut control);
-            for callback in callbacks.iter_mut() {
-                callback.on_epoch_begin(&mut control, epoch);
+            self.hook(|control, _| {
+                hooks.each(control, |callback, control| {
+                    callback.on_epoch_begin(control, epoch)
+                })
+            })?;
+            let validated = options.validation_freq.includes(epoch + 1);
+            self.failed = true;
+            self.epoch(epoch, options, hooks)?;
+            if validated {
+                self.validate(options, hooks)?;
             }
-            self.obey(&mut control);
-            self.epoch(epoch, options, &mut control, callbacks, &mut shown)?;
-            self.validate(options)?;
-            self.log(true, &mut shown);
-            history.push(epoch, &shown);
-            let logs = Logs::new(&names, &shown);
-            for callback in callbacks.iter_mut() {
-                callback.on_epoch_end(&mut control, epoch, &logs)?;
-            }
-            if control.stopped() {
+            self.failed = false;
+            let rate = self.compiled.learning_rate();
+            let values = trained(&self.tally, &self.watched);
+            self.logged.epoch(values, validated, rate);
+            history.push(epoch, self.logged.row());
+            self.hook(|control, logged| {
+                let logs = logged.logs();
+                hooks.each(control, |callback, control| {
+                    callback.on_epoch_end(control, epoch, &logs)
+                })
+            })?;
+            if self.signals.stop {
                 break;
             }
         }
-        self.obey(&mut control);
-        let compiled = &mut *self.compiled;
-        let trainable = self.built.variables.trainable;
-        if let Some(parameters) = self.built.parameters.get_mut(..trainable) {
-            compiled
-                .state
-                .finalize(compiled.optimizer.as_ref(), parameters);
-        }
-        let logs = Logs::new(&names, &shown);
-        for callback in callbacks.iter_mut() {
-            callback.on_train_end(&mut control, &logs)?;
-        }
+        self.finalize();
+        self.hook(|control, logged| {
+            let logs = logged.logs();
+            hooks.each(control, |callback, control| {
+                callback.on_train_end(control, &logs)
+            })
+        })?;
         Ok(history)
     }
 
-    /// Takes over a learning rate that a callback has set, and tells the one that is in force.
-    fn obey(&mut self, control: &mut Control) {
-        if let Some(rate) = control.new_learning_rate.take() {
-            self.compiled.optimizer.settings_mut().learning_rate = Arc::new(rate);
+    /// Whether each logged value is to become small or large, where that is known.
+    fn directions(&self) -> Vec<Option<Direction>> {
+        let of = |name: &String| {
+            let name = name.strip_prefix("val_").unwrap_or(name);
+            let metric = self.watched.iter().find(|watched| watched.name == name);
+            match metric {
+                Some(watched) => watched.metric.direction(),
+                None => (name != RATE).then_some(Direction::Min),
+            }
+        };
+        self.logged.names().iter().map(of).collect()
+    }
+
+    /// Lends the model to callbacks for one hook. Their error is none of the training.
+    fn hook(&mut self, call: impl FnOnce(&mut Control, &Logged) -> Result<()>) -> Result<()> {
+        let mut control = Control::of(
+            self.signals,
+            Inside {
+                variables: &self.built.variables,
+                parameters: &mut self.built.parameters,
+                state: &mut self.compiled.state,
+                optimizer: self.compiled.optimizer.as_mut(),
+            },
+        );
+        let result = call(&mut control, &self.logged);
+        self.signals = control.signals;
+        if result.is_err() {
+            self.failed = false;
         }
-        control.learning_rate = self
-            .compiled
-            .state
-            .learning_rate(self.compiled.optimizer.as_ref());
+        result
+    }
+
+    /// With `use_ema`, the averages become the weights; once, and also when a callback has failed.
+    fn finalize(&mut self) {
+        let trainable = self.built.variables.trainable;
+        let own = self.built.parameters.get_mut(..trainable);
+        if let Some(parameters) = own.filter(|_| !self.finalized) {
+            let (state, optimizer) = (&mut self.compiled.state, self.compiled.optimizer.as_ref());
+            match state.average_mut().filter(|_| self.signals.swapped) {
+                // They lie there already.
+                Some(average) => average.copy_from_slice(parameters),
+                None => state.finalize(optimizer, parameters),
+            }
+        }
+        self.signals.swapped = false;
+        self.finalized = true;
     }
 
     /// One pass over the rows.
-    fn epoch(
-        &mut self,
-        epoch: usize,
-        options: &Fit,
-        control: &mut Control,
-        callbacks: &mut [Box<dyn Callback + '_>],
-        shown: &mut [f32],
-    ) -> Result<()> {
-        if options.shuffle {
-            // From the sorted order each time, so that a resumed run draws the same.
-            let mut rng = stream(self.seed, Purpose::Shuffle, "", epoch as u64);
-            self.order.shuffle(&mut rng);
+    fn epoch(&mut self, epoch: usize, options: &Fit, hooks: &mut Hooks) -> Result<()> {
+        let pass = Pass::new(epoch, self.seed);
+        match &mut self.source {
+            Source::Arrays(resident) if options.shuffle => {
+                // From the sorted order each time, so that a resumed run draws the same.
+                let mut rng = stream(self.seed, Purpose::Shuffle, "", epoch as u64);
+                resident.order.shuffle(&mut rng);
+            }
+            Source::Arrays(_) => {}
+            Source::Dataset(stream) => stream.begin(pass)?,
         }
         self.tally.reset();
         self.watched
             .iter_mut()
             .for_each(|watched| watched.metric.reset());
-        let hooked = callbacks.iter().any(|callback| callback.wants_batches());
-        for batch in 0..self.steps {
-            let loss = self.step(batch, options.batch_size)?;
-            if !loss.is_finite() && !options.allow_non_finite {
-                return Err(diverged(epoch, batch, loss));
+        let hooked = self.ask(|| hooks.want_batches())?;
+        let steps = self.source.steps().unwrap_or(usize::MAX);
+        let mut batch = 0;
+        loop {
+            if hooked && batch < steps && self.ask(|| hooks.want_batch(batch))? {
+                self.batch_begins(batch, hooks)?;
             }
-            if hooked && callbacks.iter().any(|callback| callback.wants_batch(batch)) {
-                self.log(false, shown);
-                self.tell(batch, control, callbacks, shown);
-                if control.stopped() {
-                    break;
-                }
+            let Some(loss) = self.step(batch, options.batch_size, pass)? else {
+                break;
+            };
+            self.signals.batches = batch + 1;
+            if !loss.is_finite() {
+                self.report((epoch, batch, loss), hooks)?;
             }
+            if hooked && self.ask(|| hooks.want_batch(batch))? {
+                self.batch_ends(batch, hooks)?;
+            }
+            if self.signals.stop {
+                break;
+            }
+            batch += 1;
         }
         // The last step's update is not judged by a loss any more.
         let trainable = self.built.parameters.get(..self.built.variables.trainable);
-        match options.allow_non_finite || trainable.is_none_or(all_finite) {
-            true => Ok(()),
-            false => Err(diverged(epoch, self.steps - 1, f32::NAN)),
+        if self.lenient || self.signals.stop || trainable.is_none_or(all_finite) {
+            return Ok(());
         }
+        let last = self.signals.batches.saturating_sub(1);
+        self.report((epoch, last, f32::NAN), hooks)
     }
 
-    /// Tells the callbacks that want to know of a batch.
-    fn tell(
+    /// Asks the callbacks; their panic is no error of the training.
+    fn ask(&mut self, question: impl FnOnce() -> Result<bool>) -> Result<bool> {
+        question().inspect_err(|_| self.failed = false)
+    }
+
+    /// Tells callbacks of a loss that is not finite; an error, unless that is allowed or one of
+    /// them stops the training.
+    fn report(
         &mut self,
-        batch: usize,
-        control: &mut Control,
-        callbacks: &mut [Box<dyn Callback + '_>],
-        shown: &[f32],
-    ) {
-        let names = &self.trained;
-        let logs = Logs::new(names, shown.get(..names.len()).unwrap_or(&[]));
-        for callback in callbacks
-            .iter_mut()
-            .filter(|callback| callback.wants_batch(batch))
-        {
-            callback.on_batch_end(control, batch, &logs);
+        (epoch, batch, loss): (usize, usize, f32),
+        hooks: &mut Hooks,
+    ) -> Result<()> {
+        let told = self.hook(|control, _| {
+            hooks.each(control, |callback, control| {
+                callback.on_non_finite(control, batch, loss)
+            })
+        });
+        // A callback that says the same means the same: the model as it was.
+        self.failed |= matches!(told, Err(Error::Diverged { .. }));
+        told?;
+        match self.lenient || self.signals.stop {
+            true => Ok(()),
+            false => Err(diverged(epoch, batch, loss)),
         }
-        self.obey(control);
     }
 
-    /// One batch: gather, forward, metrics, backward, update. Gives its loss before the update.
-    fn step(&mut self, batch: usize, batch_size: usize) -> Result<f32> {
-        let start = batch * batch_size;
-        let rows = self.order.rows(start..start + batch_size);
-        let bench = match &mut self.last {
-            Some(last) if rows.len() < batch_size && batch > 0 => last,
-            _ => &mut self.full,
+    /// Tells the callbacks that want to know that a batch begins.
+    fn batch_begins(&mut self, batch: usize, hooks: &mut Hooks) -> Result<()> {
+        self.hook(|control, _| {
+            hooks.each(control, |callback, control| {
+                match callback.wants_batch(batch) {
+                    true => callback.on_batch_begin(control, batch),
+                    false => Ok(()),
+                }
+            })
+        })
+    }
+
+    /// Tells the callbacks that want to know that a batch is done.
+    fn batch_ends(&mut self, batch: usize, hooks: &mut Hooks) -> Result<()> {
+        let values = trained(&self.tally, &self.watched);
+        self.logged.batch(values);
+        self.hook(|control, logged| {
+            let logs = logged.batch_logs();
+            hooks.each(control, |callback, control| {
+                match callback.wants_batch(batch) {
+                    true => callback.on_batch_end(control, batch, &logs),
+                    false => Ok(()),
+                }
+            })
+        })
+    }
+
+    /// One batch: gather, forward, metrics, backward, update. Gives its loss before the update, or
+    /// nothing when the epoch has no such batch.
+    fn step(&mut self, batch: usize, batch_size: usize, pass: Pass) -> Result<Option<f32>> {
+        match &mut self.source {
+            Source::Arrays(resident) if batch < resident.steps => {
+                let start = batch * batch_size;
+                let rows = resident.order.rows(start..start + batch_size);
+                let bench = match &mut resident.last {
+                    Some(last) if rows.len() < batch_size && batch > 0 => last,
+                    _ => &mut resident.full,
+                };
+                let plan = &bench.prepared.plan;
+                let (pick, examples) = (Pick::Rows(rows), &resident.rows);
+                let loss = train(
+                    (plan, &mut bench.workspace),
+                    &|workspace| examples.fill(&pick, plan, workspace),
+                    (self.built, self.compiled),
+                    (self.seed, self.variables),
+                    (&mut self.watched, &mut self.tally),
+                    self.lenient,
+                )?;
+                Ok(Some(loss))
+            }
+            Source::Arrays(_) => Ok(None),
+            Source::Dataset(_) => self.streamed_step(batch, pass),
+        }
+    }
+
+    /// The same with the next batch of a dataset.
+    fn streamed_step(&mut self, batch: usize, pass: Pass) -> Result<Option<f32>> {
+        let Source::Dataset(stream) = &mut self.source else {
+            return Ok(None);
+        };
+        let parts = (self.network, &*self.built, self.compiled.heads.as_slice());
+        if !stream.next(batch, pass, parts)? {
+            return Ok(None);
+        }
+        let Some((bench, feed)) = stream.bench() else {
+            return Ok(None);
         };
         let plan = &bench.prepared.plan;
-        let pick = Pick::Rows(rows);
-        train(
+        let loss = train(
             (plan, &mut bench.workspace),
-            &|workspace| self.train.fill(&pick, plan, workspace),
+            &|workspace| feed.fill(plan, workspace),
             (self.built, self.compiled),
             (self.seed, self.variables),
             (&mut self.watched, &mut self.tally),
             self.lenient,
-        )
+        )?;
+        Ok(Some(loss))
     }
 
     /// The losses and metrics of the rows held back.
-    fn validate(&mut self, options: &Fit) -> Result<()> {
-        let Some(held) = &self.held else {
+    fn validate(&mut self, options: &Fit, hooks: &mut Hooks) -> Result<()> {
+        if self.held.is_none() {
             return Ok(());
-        };
-        let batch_size = options.validation_batch_size.unwrap_or(options.batch_size);
+        }
+        self.hook(|control, _| hooks.each(control, |c, control| c.on_test_begin(control)))?;
         let parts = (self.network, &*self.built, &*self.compiled);
-        let out = self.values.get_mut(self.count..).unwrap_or(&mut []);
-        super::evaluate::evaluate(parts, held, batch_size, &mut self.judges, out)
+        let out = self.logged.validation();
+        match &mut self.held {
+            None => {}
+            Some(Held::Arrays(held)) => {
+                let size = options.validation_batch_size.unwrap_or(options.batch_size);
+                let size = (size, options.validation_steps);
+                evaluate(parts, held, size, &mut self.judges, out)?;
+            }
+            Some(Held::Dataset(feed, steps)) => {
+                let steps = ("validation_steps", *steps);
+                evaluate_feed(parts, feed, steps, &mut self.judges, out)?;
+            }
+        }
+        self.hook(|control, _| hooks.each(control, |c, control| c.on_test_end(control)))
     }
+}
 
-    /// Puts the values so far into the order in which they are printed.
-    fn log(&mut self, all: bool, shown: &mut [f32]) {
-        let trained = std::iter::once(self.tally.mean());
-        let metrics = self.watched.iter().map(|watched| watched.metric.result());
-        let trained = trained.chain(metrics).chain(self.tally.parts());
-        for (value, now) in self.values.iter_mut().zip(trained) {
-            *value = now;
-        }
-        let limit = match all {
-            true => self.values.len(),
-            false => self.count,
-        };
-        let places = self.places.iter().filter(|place| **place < limit);
-        for (to, place) in shown.iter_mut().zip(places) {
-            *to = self.values.get(*place).copied().unwrap_or(f32::NAN);
-        }
-    }
+/// The losses and metrics of the epoch so far, in the order of [`Compiled::names`].
+fn trained<'w>(tally: &'w Tally, watched: &'w [Watched]) -> impl Iterator<Item = f32> + 'w {
+    let metrics = watched.iter().map(|watched| watched.metric.result());
+    std::iter::once(tally.mean())
+        .chain(tally.parts())
+        .chain(metrics)
 }
 
 /// The variables that an optimizer may change, as it sees them.
@@ -779,14 +1044,4 @@ fn search(
         own.copy_from_slice(&chosen);
     }
     loss
-}
-
-/// The names of all logged values: `loss`, the metrics, then the same of the validation.
-fn logged_names(compiled: &Compiled, validates: bool) -> Vec<String> {
-    let mut names = compiled.names();
-    if validates {
-        let held: Vec<String> = names.iter().map(|name| format!("val_{name}")).collect();
-        names.extend(held);
-    }
-    names
 }

@@ -178,8 +178,8 @@ impl Model {
         Ok(())
     }
 
-    /// The names of what `evaluate` gives: `loss`, then the metrics, then the loss of each output if
-    /// there are several; empty before `compile`.
+    /// The names of what `evaluate` gives: `loss`, then the loss of each output if there are
+    /// several, then the metrics; empty before `compile`.
     ///
     /// # Examples
     ///

@@ -66,8 +66,8 @@ impl Model {
         }
         let metrics = watched.iter().map(|watched| watched.metric.result());
         let values = std::iter::once(tally.mean())
-            .chain(metrics)
             .chain(tally.parts())
+            .chain(metrics)
             .collect();
         Ok(Scores::new(compiled.names(), values))
     }

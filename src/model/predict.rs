@@ -8,11 +8,13 @@ use ndarray::{Array2, ArrayD, IxDyn};
 use super::arrays::{Arrays, AsArrays};
 use super::built::Built;
 use super::examples::{check_ids, check_inputs, shape_text};
+use super::feed::check_features;
 use super::functional::Model;
 use super::network::Network;
 use super::plans::{Key, Mode, Prepared};
 use crate::backend::cpu::Run;
-use crate::data::Rows;
+use crate::data::dataset::{Batch, Dataset, Length, Pass, fill};
+use crate::data::{AsRows, Rows};
 use crate::error::{Error, Result};
 use crate::kernels::aligned::Aligned;
 use crate::kernels::parallel::chunks;
@@ -53,12 +55,7 @@ impl Model {
             [rows, units] => {
                 Array2::from_shape_vec((*rows, *units), values).map_err(|e| unfit(&shape, e))
             }
-            _ => Err(Error::Shape {
-                place: "`predict`".into(),
-                expected: "outputs of shape (rows, units)".into(),
-                found: shape_text(&shape),
-                hint: "call `predict_nd`".into(),
-            }),
+            _ => Err(two_axes(&shape)),
         }
     }
 
@@ -166,15 +163,75 @@ impl Model {
         shaped.collect()
     }
 
+    /// The outputs for the inputs of a dataset, which is gone through once: `(rows, units)`.
+    ///
+    /// Targets and weights may be there; they are not looked at.
+    ///
+    /// # Errors
+    ///
+    /// As [`predict`](Self::predict), and errors of the dataset; one without an end needs
+    /// [`take`](Dataset::take).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use horn::data::dataset::from_index;
+    /// use horn::prelude::*;
+    ///
+    /// let mut model = Sequential::new().add(Dense::new(3).input_dim(2));
+    /// model.build()?;
+    /// let outputs = model.predict_dataset(from_index(1000, |i| ([i, i + 1],)))?;
+    /// assert_eq!(outputs.dim(), (1000, 3));
+    /// # Ok::<(), horn::Error>(())
+    /// ```
+    pub fn predict_dataset(&self, mut dataset: impl Dataset) -> Result<Array2<f32>> {
+        let (network, built) = self.built_parts("predict_dataset")?;
+        if dataset.length() == Length::Endless {
+            let wanted = "one with an end: add `.take(rows)`";
+            return Err(Error::argument(
+                "predict_dataset",
+                "dataset",
+                wanted,
+                "none",
+            ));
+        }
+        let [output] = built.outputs.as_slice() else {
+            return Err(one_output(built.outputs.len()));
+        };
+        let &[_, units] = output.dims() else {
+            return Err(two_axes(output.dims()));
+        };
+        let (mut values, mut rows) = (Vec::new(), 0);
+        let mut batch = Batch::new();
+        dataset.begin(Pass::default())?;
+        loop {
+            let count = fill(&mut dataset, BATCH, &mut batch)?;
+            if count == 0 {
+                break;
+            }
+            check_features(&batch, (network, built), true)?;
+            let prepared = plan(network, built, count)?;
+            let mut workspace = prepared.workspace();
+            for place in &prepared.plan.ports {
+                if let Port::Features(number) = place.port
+                    && let Some(part) = batch.input(number)
+                    && let Some(to) = workspace.get_mut(place.range.clone())
+                {
+                    part.as_rows().gather_range(0..count, to);
+                }
+            }
+            let run = forward(&prepared, &mut workspace, &built.parameters);
+            values.extend_from_slice(run.output(0));
+            prepared.give_back(workspace);
+            rows += count;
+        }
+        Array2::from_shape_vec((rows, units), values).map_err(|e| unfit(&[rows, units], e))
+    }
+
     fn outputs(&self, x: impl AsArrays) -> Result<(Vec<usize>, Vec<f32>)> {
         let (network, built) = self.built_parts("predict")?;
         if built.outputs.len() != 1 {
-            return Err(Error::Shape {
-                place: "`predict`".into(),
-                expected: "a model of one output".into(),
-                found: format!("{} outputs", built.outputs.len()),
-                hint: "call `predict_all`".into(),
-            });
+            return Err(one_output(built.outputs.len()));
         }
         let given = x.as_arrays();
         let ordered;
@@ -356,6 +413,24 @@ fn check(x: &[Rows], network: &Network, built: &Built) -> Result<()> {
     match (x, built.rows.as_slice()) {
         ([x], [row]) if x.row_shape() == row.as_slice() && !x.is_empty() => check_ids(0, x, built),
         _ => check_inputs(x, (network, built), true),
+    }
+}
+
+fn one_output(outputs: usize) -> Error {
+    Error::Shape {
+        place: "`predict`".into(),
+        expected: "a model of one output".into(),
+        found: format!("{outputs} outputs"),
+        hint: "call `predict_all`".into(),
+    }
+}
+
+fn two_axes(shape: &[usize]) -> Error {
+    Error::Shape {
+        place: "`predict`".into(),
+        expected: "outputs of shape (rows, units)".into(),
+        found: shape_text(shape),
+        hint: "call `predict_nd`".into(),
     }
 }
 

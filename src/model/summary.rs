@@ -172,15 +172,13 @@ impl Summary {
                 width
             })
             .collect();
-        // The lines and spaces come out of the columns: of three characters each, and one more; the
-        // widest give theirs first.
+        // The lines between them come out of the columns: of each an equal part of what is left.
         let columns = widths.len();
+        let mut left = columns + 1;
         for (number, width) in widths.iter_mut().enumerate() {
-            let taken = if number == 0 || number + 1 == columns {
-                1
-            } else {
-                2
-            };
+            let part = left as f64 / (columns - number) as f64;
+            let taken = part.round_ties_even() as usize;
+            left -= taken;
             *width = width.saturating_sub(taken).max(3);
         }
         widths

@@ -1,5 +1,7 @@
 //! Looking into a model: its layers and weights.
 
+use std::path::Path;
+
 use ndarray::{ArrayD, ArrayViewD, IxDyn};
 
 use super::examples::shape_text;
@@ -8,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::graph::Shape;
 use crate::graph::variables::Spec;
 use crate::layers::Layer;
+use crate::saving::npz;
 
 /// A weight of a model: its name, shape and values.
 ///
@@ -267,6 +270,79 @@ impl Model {
             }
         }
         Ok(())
+    }
+
+    /// Writes the weights to a `.npz` file of numpy, each under its path.
+    ///
+    /// `numpy.load(path)["dense/kernel"]` reads one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotBuilt`] for a model without weights; [`Error::Io`] when the file cannot be written.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use horn::prelude::*;
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("weights.npz");
+    ///
+    /// let mut model = Sequential::new().seed(1).add(Dense::new(3).input_dim(2));
+    /// model.build()?;
+    /// model.save_weights_npz(&path)?;
+    ///
+    /// let mut other = Sequential::new().seed(2).add(Dense::new(3).input_dim(2));
+    /// other.build()?;
+    /// other.load_weights_npz(&path)?;
+    /// assert_eq!(other.get_weights(), model.get_weights());
+    /// # Ok::<(), horn::Error>(())
+    /// ```
+    pub fn save_weights_npz(&self, path: impl AsRef<Path>) -> Result<()> {
+        let Some(built) = &self.built else {
+            return Err(Error::NotBuilt {
+                method: "save_weights_npz",
+            });
+        };
+        let weights = built.variables.specs.iter().filter_map(|spec| {
+            let values = built.parameters.get(spec.range.clone())?;
+            Some((spec.path.as_str(), spec.shape.dims(), values))
+        });
+        npz::write(path.as_ref(), weights)
+    }
+
+    /// Sets the weights to those of a `.npz` file, found by their paths.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotBuilt`] for a model without weights, [`Error::Io`] for a file that cannot be read,
+    /// [`Error::Unknown`] for one that lacks a weight or has one too many, [`Error::Shape`] for one of
+    /// another shape; then no weight is changed.
+    ///
+    /// # Examples
+    ///
+    /// See [`save_weights_npz`](Self::save_weights_npz).
+    pub fn load_weights_npz(&mut self, path: impl AsRef<Path>) -> Result<()> {
+        let Some(built) = &self.built else {
+            return Err(Error::NotBuilt {
+                method: "load_weights_npz",
+            });
+        };
+        let mut arrays = npz::read(path.as_ref())?;
+        let mut weights = Vec::with_capacity(arrays.len());
+        for spec in &built.variables.specs {
+            match arrays.iter().position(|(name, _)| *name == spec.path) {
+                Some(place) => weights.push(arrays.swap_remove(place).1),
+                None => {
+                    let names = arrays.iter().map(|(name, _)| name.as_str());
+                    return Err(Error::unknown("array in the file", &spec.path, names));
+                }
+            }
+        }
+        if let Some((name, _)) = arrays.first() {
+            let paths = built.variables.specs.iter().map(|spec| spec.path.as_str());
+            return Err(Error::unknown("weight of the model", name, paths));
+        }
+        self.set_weights(&weights)
     }
 
     /// How many numbers the weights hold; 0 before the model is built.

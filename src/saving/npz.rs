@@ -1,0 +1,148 @@
+//! Weights in numpy's `.npz` files: a zip archive with a `.npy` array for each, named by its path.
+
+use std::fs::{self, File};
+use std::io::{BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use ndarray::{ArrayD, IxDyn};
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipArchive, ZipWriter};
+
+use crate::data::dataset::npy;
+use crate::error::{Error, Result};
+
+/// From this many bytes on an entry needs the long form of zip.
+const LARGE: usize = u32::MAX as usize / 2;
+
+/// Writes path, shape and values of each weight; beside the place first, so that a file there is
+/// whole, the old or the new one. Directories are made.
+///
+/// # Errors
+///
+/// [`Error::Io`].
+pub(crate) fn write<'w>(
+    path: &Path,
+    weights: impl Iterator<Item = (&'w str, &'w [usize], &'w [f32])>,
+) -> Result<()> {
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory).map_err(|source| io(directory, source))?;
+    }
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".{}.part", std::process::id()));
+    let beside = path.with_file_name(name);
+    let written = archive(&beside, weights).and_then(|()| fs::rename(&beside, path));
+    written.map_err(|source| {
+        // What is left of it is of no use; that it cannot be removed is no news either.
+        let _ = fs::remove_file(&beside);
+        io(path, source)
+    })
+}
+
+fn archive<'w>(
+    path: &Path,
+    weights: impl Iterator<Item = (&'w str, &'w [usize], &'w [f32])>,
+) -> std::io::Result<()> {
+    let mut zip = ZipWriter::new(BufWriter::new(File::create(path)?));
+    let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+    let mut bytes = Vec::new();
+    for (name, shape, values) in weights {
+        let options = options.large_file(values.len() > LARGE / 4);
+        zip.start_file(format!("{name}.npy"), options)?;
+        zip.write_all(&header(shape))?;
+        for piece in values.chunks(4096) {
+            bytes.clear();
+            bytes.extend(piece.iter().flat_map(|value| value.to_le_bytes()));
+            zip.write_all(&bytes)?;
+        }
+    }
+    zip.finish()?.into_inner()?.sync_all()
+}
+
+/// The header of a `.npy` array of `f32`, filled up to a multiple of 64 bytes.
+fn header(shape: &[usize]) -> Vec<u8> {
+    let lengths: String = shape.iter().map(|length| format!("{length}, ")).collect();
+    // A tuple of one has a comma, others may.
+    let text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({lengths}), }}");
+    let length = (10 + text.len() + 1).next_multiple_of(64) - 10;
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((length as u16).to_le_bytes());
+    bytes.extend(format!("{text:<width$}\n", width = length - 1).as_bytes());
+    bytes
+}
+
+/// The arrays of a file with their names, in its order.
+///
+/// # Errors
+///
+/// [`Error::Io`] when it cannot be read, or is no such file.
+pub(crate) fn read(path: &Path) -> Result<Vec<(String, ArrayD<f32>)>> {
+    let broken = |message: String| io(path, std::io::Error::other(message));
+    let file = File::open(path).map_err(|source| io(path, source))?;
+    let mut zip = ZipArchive::new(BufReader::new(file)).map_err(|e| broken(e.to_string()))?;
+    let mut arrays = Vec::new();
+    for number in 0..zip.len() {
+        let mut entry = zip.by_index(number).map_err(|e| broken(e.to_string()))?;
+        let name = entry.name().map_err(|e| broken(e.to_string()))?;
+        let name = name.strip_suffix(".npy").unwrap_or(&name).to_string();
+        let array =
+            npy::read(&mut entry).map_err(|message| broken(format!("{name}: {message}")))?;
+        let (shape, values) = array;
+        let array = ArrayD::from_shape_vec(IxDyn(&shape), values);
+        arrays.push((name, array.map_err(|e| broken(e.to_string()))?));
+    }
+    Ok(arrays)
+}
+
+fn io(path: &Path, source: std::io::Error) -> Error {
+    Error::Io {
+        path: PathBuf::from(path),
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/deep/weights.npz");
+        let all: [(&str, &[usize], &[f32]); 4] = [
+            (
+                "dense/kernel",
+                &[2, 3],
+                &[1.0, -2.0, 3.5, 0.0, f32::MIN_POSITIVE, 1e30],
+            ),
+            ("dense/bias", &[3], &[0.1, 0.2, 0.3]),
+            ("scale", &[], &[7.0]),
+            ("nothing", &[0, 2], &[]),
+        ];
+        write(&path, all.iter().copied()).unwrap();
+        let read = read(&path).unwrap();
+        assert_eq!(read.len(), 4);
+        for ((name, shape, values), (path, array)) in all.iter().zip(&read) {
+            assert_eq!((*name, *shape), (path.as_str(), array.shape()));
+            assert!(array.iter().eq(values.iter()));
+        }
+        let left = fs::read_dir(path.parent().unwrap()).unwrap();
+        assert_eq!(left.count(), 1);
+    }
+
+    #[test]
+    fn broken_files_are_errors() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weights.npz");
+        assert!(matches!(read(&path), Err(Error::Io { .. })));
+        write(&path, [("a", &[2][..], &[1.0, 2.0][..])].into_iter()).unwrap();
+        let whole = fs::read(&path).unwrap();
+        for length in 0..whole.len() {
+            fs::write(&path, whole.get(..length).unwrap_or(&[])).unwrap();
+            assert!(read(&path).is_err(), "{length} of {}", whole.len());
+        }
+        // A directory in the place of the file, and none where the file is to be.
+        assert!(write(folder.path(), std::iter::empty()).is_err());
+        let inside = path.join("weights.npz");
+        assert!(write(&inside, std::iter::empty()).is_err());
+    }
+}

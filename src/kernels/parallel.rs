@@ -59,12 +59,15 @@ fn in_pieces(out: &mut [f32], length: usize, f: &(dyn Fn(usize, &mut [f32]) + Sy
     }
 }
 
+/// A buffer, and the length of its pieces.
+type Pieces<'a> = (&'a mut [f32], usize);
+
 /// Calls `f(number, piece_of_a, piece_of_b)` for pieces of two buffers that belong together, in
 /// parallel where `parallel` says so. Both have as many pieces; what one has more is left out.
-#[inline]
+#[inline(never)]
 pub(crate) fn pairs(
-    (a, a_piece): (&mut [f32], usize),
-    (b, b_piece): (&mut [f32], usize),
+    (a, a_piece): Pieces,
+    (b, b_piece): Pieces,
     parallel: bool,
     f: &(dyn Fn(usize, &mut [f32], &mut [f32]) + Sync),
 ) {
@@ -75,6 +78,27 @@ pub(crate) fn pairs(
     } else {
         let both = a.par_chunks_mut(a_piece).zip(b.par_chunks_mut(b_piece));
         both.enumerate().for_each(|(i, (a, b))| f(i, a, b));
+    }
+}
+
+/// [`pairs`] of three buffers.
+#[inline(never)]
+pub(crate) fn triples(
+    (a, a_piece): Pieces,
+    (b, b_piece): Pieces,
+    (c, c_piece): Pieces,
+    parallel: bool,
+    f: &(dyn Fn(usize, &mut [f32], &mut [f32], &mut [f32]) + Sync),
+) {
+    let (a_piece, b_piece, c_piece) = (a_piece.max(1), b_piece.max(1), c_piece.max(1));
+    if !parallel || threads() == 1 {
+        let both = a.chunks_mut(a_piece).zip(b.chunks_mut(b_piece));
+        let all = both.zip(c.chunks_mut(c_piece)).enumerate();
+        all.for_each(|(i, ((a, b), c))| f(i, a, b, c));
+    } else {
+        let both = a.par_chunks_mut(a_piece).zip(b.par_chunks_mut(b_piece));
+        let all = both.zip(c.par_chunks_mut(c_piece)).enumerate();
+        all.for_each(|(i, ((a, b), c))| f(i, a, b, c));
     }
 }
 

@@ -7,8 +7,8 @@ use crate::kernels::simd::dispatch;
 use crate::shape::Shape;
 
 /// `y = gamma x̂ + beta`, `x̂ = (x - mean) / √(variance + epsilon)`, of the inputs `x`, the
-/// [`Moments`](super::moments::Moments), and `gamma` and `beta` where there are such, one number a
-/// column.
+/// [`Moments`](super::moments::Moments) where the groups are columns, and `gamma` and `beta` where
+/// there are such, one number a column. The moments of rows it finds itself, and keeps them.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Normalize {
     pub(crate) groups: Groups,
@@ -17,7 +17,7 @@ pub(crate) struct Normalize {
     pub(crate) centered: bool,
     pub(crate) scale: bool,
     pub(crate) center: bool,
-    /// Whether the moments are those of `x`, so that its gradient flows through them, too.
+    /// Whether the moments of columns are those of `x`, so that its gradient flows through them, too.
     pub(crate) through: bool,
 }
 
@@ -31,7 +31,8 @@ const BLOCK: usize = 64;
 /// The pieces of a matrix whose sums are kept apart, at most.
 const PIECES: usize = 64;
 
-/// The moments of the groups of a matrix.
+/// The moments of the columns of a matrix; of its rows in pairs, the mean and
+/// `1 / √(variance + epsilon)`.
 #[derive(Clone, Copy)]
 struct Stats<'a> {
     moments: &'a [f32],
@@ -44,7 +45,7 @@ impl<'a> Stats<'a> {
     #[inline(always)]
     fn of_row(&self, row: usize) -> (f32, f32) {
         let pair = &self.moments[2 * row..][..2];
-        (pair[0], 1.0 / (pair[1] + self.epsilon).sqrt())
+        (pair[0], pair[1])
     }
 
     /// The means of all columns.
@@ -68,10 +69,18 @@ impl Normalize {
         }
     }
 
+    /// The number of the first input that is a weight.
+    fn weights(&self) -> usize {
+        match self.groups {
+            Groups::Rows => 1,
+            Groups::Columns => 2,
+        }
+    }
+
     /// `gamma`, or ones in `space`.
     fn gamma<'a>(&self, run: &Forward<'a>, space: &'a mut [f32]) -> &'a [f32] {
         match self.scale {
-            true => run.input(2),
+            true => run.input(self.weights()),
             false => {
                 space.fill(1.0);
                 space
@@ -82,7 +91,7 @@ impl Normalize {
     /// `beta`, or zeros in `space`.
     fn beta<'a>(&self, run: &Forward<'a>, space: &'a mut [f32]) -> &'a [f32] {
         match self.center {
-            true => run.input(2 + usize::from(self.scale)),
+            true => run.input(self.weights() + usize::from(self.scale)),
             false => {
                 space.fill(0.0);
                 space
@@ -92,30 +101,45 @@ impl Normalize {
 
     /// Whether an input is `gamma`; else it is `beta`.
     fn is_gamma(&self, input: usize) -> bool {
-        self.scale && input == 2
+        self.scale && input == self.weights()
     }
 
+    /// Writes the output, and what is kept of each row.
     fn rows_forward(
         &self,
         x: &[f32],
-        stats: Stats,
         (gamma, beta): (&[f32], &[f32]),
         y: &mut [f32],
+        kept: &mut [f32],
     ) {
         let columns = self.columns;
+        let (n, centered, epsilon) = (columns as f32, self.centered, self.epsilon);
         let (gamma, beta) = (&gamma[..columns], &beta[..columns]);
-        each_row(
-            columns,
-            y,
-            #[inline(always)]
-            |i, out| {
-                let x = &x[i * columns..][..columns];
-                let (mean, factor) = stats.of_row(i);
-                zip([x, gamma, beta], [out], |[x, gamma, beta], _| {
-                    [((x - mean) * factor).mul_add(gamma, beta)]
-                });
-            },
-        );
+        let rows = PIECE.div_ceil(columns.max(1));
+        let length = rows * columns;
+        let piece = |i: usize, y: &mut [f32], kept: &mut [f32]| {
+            let x = piece_of(x, i * length, length).chunks_exact(columns);
+            let rows = x.zip(y.chunks_exact_mut(columns));
+            dispatch(
+                #[inline(always)]
+                || {
+                    for ((x, y), kept) in rows.zip(kept.chunks_exact_mut(2)) {
+                        let mean = match centered {
+                            true => row_sums::<32, 1, 1>([x], |x| x)[0] / n,
+                            false => 0.0,
+                        };
+                        let square = |[x]: [f32; 1]| [(x - mean) * (x - mean)];
+                        let [squares] = row_sums::<32, 1, 1>([x], square);
+                        let factor = 1.0 / (squares / n + epsilon).sqrt();
+                        zip([x, gamma, beta], [y], |[x, gamma, beta], _| {
+                            [((x - mean) * factor).mul_add(gamma, beta)]
+                        });
+                        (kept[0], kept[1]) = (mean, factor);
+                    }
+                },
+            );
+        };
+        parallel::pairs((y, length), (kept, 2 * rows), x.len() > GRAIN, &piece);
     }
 
     fn columns_forward(
@@ -150,7 +174,8 @@ impl Normalize {
     /// alone.
     fn rows_a_piece(&self, rows: usize) -> usize {
         let work = PIECE.div_ceil(self.columns.max(1));
-        work.max(rows.div_ceil(PIECES)).max(1)
+        // Few rows to a piece would make the sums as large as the matrix.
+        work.max(rows.div_ceil(PIECES)).max(16)
     }
 
     /// The gradients where the groups are rows: of `x` in `dx`, unless it is empty, and those of
@@ -164,8 +189,10 @@ impl Normalize {
         kept: &mut [f32],
     ) {
         let columns = self.columns;
+        let count = x.len() / columns.max(1);
+        let rows = self.rows_a_piece(count);
         let (totals, pieces) = kept.split_at_mut(2 * columns);
-        let rows = self.rows_a_piece(x.len() / columns.max(1));
+        let pieces = &mut pieces[..count.div_ceil(rows) * 4 * columns];
         let length = rows * columns;
         let piece = |i: usize, dx: &mut [f32], sums: &mut [f32]| {
             let of = |x| piece_of(x, i * length, length);
@@ -218,16 +245,13 @@ impl Normalize {
             let (mean, factor) = stats.of_row(first + i);
             let (of_gamma, of_beta) = block.split_at_mut(columns);
             if let Some(dx) = to.next() {
-                let (mut straight, mut along) = (0.0, 0.0);
-                if self.through {
-                    let terms = |[x, dy, gamma]: [f32; 3]| {
-                        let d = dy * gamma;
-                        [d, d * (x - mean)]
-                    };
-                    [straight, along] = row_sums::<16, 3, 2>([x, dy, gamma], terms);
-                    straight = if self.centered { straight / n } else { 0.0 };
-                    along = along * factor / n;
-                }
+                let terms = |[x, dy, gamma]: [f32; 3]| {
+                    let d = dy * gamma;
+                    [d, d * (x - mean)]
+                };
+                let [straight, along] = row_sums::<16, 3, 2>([x, dy, gamma], terms);
+                let straight = if self.centered { straight / n } else { 0.0 };
+                let along = along * factor / n;
                 zip(
                     [x, dy, gamma],
                     [dx, of_gamma, of_beta],
@@ -344,13 +368,15 @@ impl Operation for Normalize {
     }
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
-        let wanted = 2 + usize::from(self.scale) + usize::from(self.center);
+        let wanted = self.weights() + usize::from(self.scale) + usize::from(self.center);
         match inputs {
-            [x, _, rest @ ..]
+            [x, ..]
                 if inputs.len() == wanted
                     && self.columns > 0
                     && x.size() % self.columns == 0
-                    && rest.iter().all(|shape| shape.size() == self.columns) =>
+                    && inputs[self.weights()..]
+                        .iter()
+                        .all(|shape| shape.size() == self.columns) =>
             {
                 Ok(*x)
             }
@@ -364,43 +390,47 @@ impl Operation for Normalize {
     fn needs(&self) -> Needs {
         Needs {
             inputs: true,
+            scratch: self.groups == Groups::Rows,
             ..Needs::default()
         }
     }
 
     fn scratch(&self, _inputs: &[Shape], output: Shape) -> usize {
-        let kept = match self.groups {
-            Groups::Rows => {
-                let rows = output.size() / self.columns.max(1);
-                2 + 4 * rows.div_ceil(self.rows_a_piece(rows))
-            }
-            Groups::Columns => 2 * FACTORS,
+        let rows = output.size() / self.columns.max(1);
+        let (kept, wide) = match self.groups {
+            Groups::Rows => (2 * rows, 2 + 4 * rows.div_ceil(self.rows_a_piece(rows))),
+            Groups::Columns => (0, 2 * FACTORS),
         };
-        (1 + kept) * self.columns
+        kept + (1 + wide) * self.columns
     }
 
     fn differentiable(&self, input: usize) -> bool {
-        input != 1
+        self.groups == Groups::Rows || input != 1
     }
 
     fn forward(&self, run: &Forward, output: &mut [f32], scratch: &mut [f32]) {
-        let stats = self.stats(run.input(1));
+        let x = run.input(0);
+        let rows = x.len() / self.columns.max(1);
+        let (kept, scratch) = match self.groups {
+            Groups::Rows => scratch.split_at_mut(2 * rows),
+            Groups::Columns => (&mut [][..], scratch),
+        };
         let (ones, rest) = scratch.split_at_mut(self.columns);
         let (zeros, factors) = rest.split_at_mut(self.columns);
         let weights = (self.gamma(run, ones), self.beta(run, zeros));
-        let factors = &mut factors[..self.columns];
         match self.groups {
-            Groups::Rows => self.rows_forward(run.input(0), stats, weights, output),
+            Groups::Rows => self.rows_forward(x, weights, output, kept),
             Groups::Columns => {
-                self.columns_forward(run.input(0), stats, weights, output, factors);
+                let stats = self.stats(run.input(1));
+                let factors = &mut factors[..self.columns];
+                self.columns_forward(x, stats, weights, output, factors);
             }
         }
     }
 
     fn backward(&self, input: usize, run: &Backward, gradient: &mut [f32], scratch: &mut [f32]) {
         let both = (run.input(0), run.gradient());
-        let stats = self.stats(run.input(1));
-        let (ones, kept) = scratch.split_at_mut(self.columns);
+        let (ones, space) = scratch.split_at_mut(self.columns);
         let gamma = self.gamma(&run.forward, ones);
         // The gradients of `gamma` and `beta` are sums that come along with those for `x`.
         let columns = self.columns;
@@ -411,18 +441,23 @@ impl Operation for Normalize {
         match self.groups {
             Groups::Rows if run.first => {
                 let dx = if input == 0 { &mut *gradient } else { &mut [] };
-                self.rows_back(both, stats, gamma, dx, kept);
+                self.rows_back(both, self.stats(run.kept()), gamma, dx, space);
             }
-            Groups::Columns if run.first => self.columns_sums(both, stats, gamma, kept),
-            _ => {}
+            Groups::Columns => {
+                let stats = self.stats(run.input(1));
+                if run.first {
+                    self.columns_sums(both, stats, gamma, space);
+                }
+                if input == 0 {
+                    self.columns_back(both, stats, space, gradient);
+                }
+            }
+            Groups::Rows => {}
         }
         match input {
-            0 if self.groups == Groups::Columns => {
-                self.columns_back(both, stats, kept, gradient);
-            }
             0 => {}
-            _ if self.is_gamma(input) => gradient.copy_from_slice(&kept[of_gamma]),
-            _ => gradient.copy_from_slice(&kept[of_beta]),
+            _ if self.is_gamma(input) => gradient.copy_from_slice(&space[of_gamma]),
+            _ => gradient.copy_from_slice(&space[of_beta]),
         }
     }
 }

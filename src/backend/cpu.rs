@@ -104,7 +104,7 @@ impl<'a> Run<'a> {
                     parameters: self.parameters,
                     constants: &self.plan.constants,
                 };
-                let run = backward(step, pull, memory, self.draw);
+                let run = backward(step, pull, memory, self.draw, target.input);
                 let (start, end) = to.bounds();
                 if let Some(gradient) = gradients.get_mut(start..end) {
                     op.backward(target.input, &run, gradient, scratch);
@@ -153,7 +153,7 @@ impl<'a> Run<'a> {
             parameters: self.parameters,
             constants: &self.plan.constants,
         };
-        let run = backward(step, pull, memory, self.draw);
+        let run = backward(step, pull, memory, self.draw, input);
         op.backward(input, &run, gradient, scratch);
     }
 
@@ -188,8 +188,16 @@ fn forward<'a>(step: &'a Step, memory: Memory<'a>, draw: Draw) -> Forward<'a> {
 }
 
 #[inline]
-fn backward<'a>(step: &'a Step, pull: &Pull, memory: Memory<'a>, draw: Draw) -> Backward<'a> {
+fn backward<'a>(
+    step: &'a Step,
+    pull: &Pull,
+    memory: Memory<'a>,
+    draw: Draw,
+    input: usize,
+) -> Backward<'a> {
+    let first = pull.targets.first();
     Backward {
+        first: first.is_some_and(|first| first.input == input),
         forward: forward(step, memory, draw),
         output: in_workspace(&step.output),
         gradient: in_workspace(&pull.gradient),

@@ -12,6 +12,7 @@ use crate::ops::categorical_crossentropy::CategoricalCrossentropy;
 use crate::ops::concat::Concat;
 use crate::ops::ctc::Ctc;
 use crate::ops::gather::Gather;
+use crate::ops::group_normalize::GroupNormalize;
 use crate::ops::log_softmax::LogSoftmax;
 use crate::ops::matmul::MatMul;
 use crate::ops::moments::Moments;
@@ -360,17 +361,19 @@ impl Value {
         self / self.square().sum_keepdims(axes).maximum(1e-14).sqrt()
     }
 
-    /// The mean and the variance of groups; see [`Moments`].
+    /// The mean and the variance of columns; see [`Moments`].
     pub(crate) fn moments(&self, op: Moments) -> Value {
         self.apply(Op::Moments(op), &[])
     }
 
     /// In units of moments, times `gamma` and plus `beta`; see [`Normalize`].
-    pub(crate) fn normalize(&self, moments: &Value, weights: &[&Value], op: Normalize) -> Value {
-        let others: Vec<&Value> = std::iter::once(moments)
-            .chain(weights.iter().copied())
-            .collect();
-        self.apply(Op::Normalize(op), &others)
+    pub(crate) fn normalize(&self, others: &[&Value], op: Normalize) -> Value {
+        self.apply(Op::Normalize(op), others)
+    }
+
+    /// The same, where the moments are those of groups of channels; see [`GroupNormalize`].
+    pub(crate) fn group_normalize(&self, weights: &[&Value], op: GroupNormalize) -> Value {
+        self.apply(Op::GroupNormalize(op), weights)
     }
 
     /// Softmax along an axis: `exp(x) / sum(exp(x))`, without overflow.

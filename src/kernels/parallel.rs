@@ -59,6 +59,49 @@ fn in_pieces(out: &mut [f32], length: usize, f: &(dyn Fn(usize, &mut [f32]) + Sy
     }
 }
 
+/// A buffer, and the length of its pieces.
+type Pieces<'a> = (&'a mut [f32], usize);
+
+/// Calls `f(number, piece_of_a, piece_of_b)` for pieces of two buffers that belong together, in
+/// parallel where `parallel` says so. Both have as many pieces; what one has more is left out.
+#[inline(never)]
+pub(crate) fn pairs(
+    (a, a_piece): Pieces,
+    (b, b_piece): Pieces,
+    parallel: bool,
+    f: &(dyn Fn(usize, &mut [f32], &mut [f32]) + Sync),
+) {
+    let (a_piece, b_piece) = (a_piece.max(1), b_piece.max(1));
+    if !parallel || threads() == 1 {
+        let both = a.chunks_mut(a_piece).zip(b.chunks_mut(b_piece));
+        both.enumerate().for_each(|(i, (a, b))| f(i, a, b));
+    } else {
+        let both = a.par_chunks_mut(a_piece).zip(b.par_chunks_mut(b_piece));
+        both.enumerate().for_each(|(i, (a, b))| f(i, a, b));
+    }
+}
+
+/// [`pairs`] of three buffers.
+#[inline(never)]
+pub(crate) fn triples(
+    (a, a_piece): Pieces,
+    (b, b_piece): Pieces,
+    (c, c_piece): Pieces,
+    parallel: bool,
+    f: &(dyn Fn(usize, &mut [f32], &mut [f32], &mut [f32]) + Sync),
+) {
+    let (a_piece, b_piece, c_piece) = (a_piece.max(1), b_piece.max(1), c_piece.max(1));
+    if !parallel || threads() == 1 {
+        let both = a.chunks_mut(a_piece).zip(b.chunks_mut(b_piece));
+        let all = both.zip(c.chunks_mut(c_piece)).enumerate();
+        all.for_each(|(i, ((a, b), c))| f(i, a, b, c));
+    } else {
+        let both = a.par_chunks_mut(a_piece).zip(b.par_chunks_mut(b_piece));
+        let all = both.zip(c.par_chunks_mut(c_piece)).enumerate();
+        all.for_each(|(i, ((a, b), c))| f(i, a, b, c));
+    }
+}
+
 /// Runs both closures, in parallel when there is more than one thread.
 #[inline]
 pub(crate) fn join<A: Send, B: Send>(
@@ -101,6 +144,19 @@ mod tests {
                 count(offset, out);
             });
             assert!(out.iter().enumerate().all(|(i, v)| *v == i as f32));
+        }
+    }
+
+    #[test]
+    fn pairs_of_pieces_belong_together() {
+        for parallel in [false, true] {
+            let (mut a, mut b) = (vec![0.0; 10], vec![0.0; 7]);
+            pairs((&mut a, 3), (&mut b, 2), parallel, &|i, a, b| {
+                a.fill(i as f32);
+                b.fill(i as f32);
+            });
+            assert_eq!(a, [0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 3.0]);
+            assert_eq!(b, [0.0, 0.0, 1.0, 1.0, 2.0, 2.0, 3.0]);
         }
     }
 

@@ -13,7 +13,6 @@ use crate::error::{Error, Result};
 use crate::graph::{Scope, Value};
 use crate::initializers::{Initializer, Ones, Zeros};
 use crate::ops;
-use crate::ops::groups::Groups;
 use crate::regularizers::Regularizer;
 use crate::shape::AxisSetting;
 
@@ -199,11 +198,7 @@ impl BatchNormalization {
 
     /// The moments of the columns of a batch, `(2, columns)`, after which the moving averages follow.
     fn of_columns(&self, scope: &mut Scope, x: &Value, moving: (&Value, &Value)) -> Value {
-        let moments = x.moments(ops::moments::Moments {
-            groups: Groups::Columns,
-            columns: x.dim(-1),
-            centered: true,
-        });
+        let moments = x.moments(ops::moments::Moments { columns: x.dim(-1) });
         self.follow(scope, moving.0, &moments.slice(0, 0..1), self.momentum);
         self.follow(scope, moving.1, &moments.slice(0, 1..2), self.momentum);
         moments
@@ -330,14 +325,13 @@ impl Layer for BatchNormalization {
         let trains = scope.training() && scope.trainable();
         let last = places.first() == Some(&(x.rank() - 1)) && !self.renorm;
         if last && scope.mask(x).is_none() {
-            let columns = x.dim(-1);
             let moments = match trains {
                 true => self.of_columns(scope, x, (&moving_mean, &moving_variance)),
                 false => moving_mean
                     .expand_dims(0)
                     .concat(&[&moving_variance.expand_dims(0)], 0),
             };
-            return standard.with_moments(x, &moments, Groups::Columns, columns, trains);
+            return standard.with_moments(x, &moments, trains);
         }
         let moments = match trains {
             true => self.train(

@@ -12,6 +12,7 @@ use crate::constraints::Constraint;
 use crate::error::{Error, Result};
 use crate::graph::{Scope, Value};
 use crate::initializers::{Initializer, Ones, Zeros};
+use crate::ops::group_normalize::GroupNormalize;
 use crate::regularizers::Regularizer;
 use crate::shape::AxisSetting;
 
@@ -122,6 +123,36 @@ impl Layer for GroupNormalization {
                 self.groups
             ));
         }
+        let gamma = self.scale.then(|| {
+            scope.ruled_weight(
+                "gamma",
+                [channels],
+                &self.gamma_initializer,
+                &self.gamma_regularizer,
+                &self.gamma_constraint,
+            )
+        });
+        let beta = self.center.then(|| {
+            scope.ruled_weight(
+                "beta",
+                [channels],
+                &self.beta_initializer,
+                &self.beta_regularizer,
+                &self.beta_constraint,
+            )
+        });
+        if place + 1 == x.rank() {
+            let op = GroupNormalize {
+                steps: x.shape().dims().iter().take(place).skip(1).product(),
+                channels,
+                groups,
+                epsilon: self.epsilon,
+                scale: self.scale,
+                center: self.center,
+            };
+            let weights: Vec<&Value> = gamma.iter().chain(&beta).collect();
+            return x.group_normalize(&weights, op);
+        }
         // The axis of the channels becomes two: the groups, and what is in each.
         let mut split = x.shape().dims().to_vec();
         let mut one = vec![1; split.len() + 1];
@@ -131,26 +162,6 @@ impl Layer for GroupNormalization {
         }
         let grouped = x.reshape(&split);
         let others: Vec<usize> = (1..split.len()).filter(|axis| *axis != place).collect();
-        let gamma = self.scale.then(|| {
-            let gamma = scope.ruled_weight(
-                "gamma",
-                [channels],
-                &self.gamma_initializer,
-                &self.gamma_regularizer,
-                &self.gamma_constraint,
-            );
-            gamma.reshape(&one)
-        });
-        let beta = self.center.then(|| {
-            let beta = scope.ruled_weight(
-                "beta",
-                [channels],
-                &self.beta_initializer,
-                &self.beta_regularizer,
-                &self.beta_constraint,
-            );
-            beta.reshape(&one)
-        });
         // Each channel has weights of its own, so they come after the groups are normalized.
         let standard = Standard {
             over: &others,
@@ -163,8 +174,8 @@ impl Layer for GroupNormalization {
             over: &others,
             epsilon: self.epsilon,
             centered: true,
-            gamma,
-            beta,
+            gamma: gamma.map(|gamma| gamma.reshape(&one)),
+            beta: beta.map(|beta| beta.reshape(&one)),
         };
         scaled
             .scaled(standard.apply(&grouped))

@@ -2,7 +2,6 @@
 
 use crate::graph::Value;
 use crate::ops::groups::Groups;
-use crate::ops::moments::Moments;
 use crate::ops::normalize::Normalize;
 use crate::shape::AxisSetting;
 
@@ -79,30 +78,25 @@ impl Standard<'_> {
     /// `x` with a mean of 0 and a variance of 1, times `gamma` and plus `beta`.
     pub(super) fn apply(self, x: &Value) -> Value {
         match columns_of_rows(x, self.over).filter(|columns| *columns > 0) {
-            Some(columns) => self.by_op(x, Groups::Rows, columns),
+            Some(columns) => self.by_op(x, (Groups::Rows, columns), None, true),
             None => self.by_ops(x),
         }
     }
 
-    fn by_op(&self, x: &Value, groups: Groups, columns: usize) -> Value {
-        let moments = x.moments(Moments {
-            groups,
-            columns,
-            centered: self.centered,
-        });
-        self.with_moments(x, &moments, groups, columns, true)
+    /// With the moments of columns, which are known; `through` says whether they are those of `x`.
+    pub(super) fn with_moments(&self, x: &Value, moments: &Value, through: bool) -> Value {
+        self.by_op(x, (Groups::Columns, x.dim(-1)), Some(moments), through)
     }
 
-    /// With moments that are known; `through` says whether they are those of `x`.
-    pub(super) fn with_moments(
+    fn by_op(
         &self,
         x: &Value,
-        moments: &Value,
-        groups: Groups,
-        columns: usize,
+        (groups, columns): (Groups, usize),
+        moments: Option<&Value>,
         through: bool,
     ) -> Value {
-        let weights: Vec<&Value> = self.gamma.iter().chain(&self.beta).collect();
+        let weights = self.gamma.iter().chain(&self.beta);
+        let others: Vec<&Value> = moments.into_iter().chain(weights).collect();
         let op = Normalize {
             groups,
             columns,
@@ -112,7 +106,7 @@ impl Standard<'_> {
             center: self.beta.is_some(),
             through,
         };
-        x.normalize(moments, &weights, op)
+        x.normalize(&others, op)
     }
 
     fn by_ops(self, x: &Value) -> Value {

@@ -1,9 +1,11 @@
 //! Elementwise functions of two values: arithmetic, powers, the larger and smaller, comparisons.
 
-use super::broadcast::{pair_shape, stretched_strides, walk};
+use super::broadcast::{Rows, pair_shape, stretched_strides, walk};
 use super::{Backward, Forward, Needs, Operation, pair};
 use crate::kernels::elementwise::{map, zip};
+use crate::kernels::parallel::{GRAIN, PIECE, chunks};
 use crate::kernels::reduce;
+use crate::kernels::simd::dispatch;
 use crate::shape::Shape;
 
 /// Which function.
@@ -122,9 +124,58 @@ fn each(
         Layout::Stretched => {
             let strides_a = stretched_strides(a_shape, shape);
             let strides_b = stretched_strides(b_shape, shape);
-            walk(shape, &strides_a, &strides_b, |o, i, j| {
-                out[o] = f(a[i], b[j])
-            });
+            let rows = Rows::new(shape, [&strides_a, &strides_b]);
+            let (length, [step_a, step_b]) = rows.inner();
+            let length = length.max(1);
+            chunks(
+                out,
+                GRAIN,
+                PIECE.div_ceil(length) * length,
+                |offset, out| {
+                    dispatch(
+                        #[inline(always)]
+                        || {
+                            let count = out.len() / length;
+                            let mut out = out.chunks_exact_mut(length);
+                            rows.each(offset / length, count, |i, j| {
+                                if let Some(out) = out.next() {
+                                    row((&a[i..], step_a), (&b[j..], step_b), out, &f);
+                                }
+                            });
+                        },
+                    );
+                },
+            );
+        }
+    }
+}
+
+/// `out[k] = f(a[k step_a], b[k step_b])`
+#[inline(always)]
+fn row(
+    (a, step_a): (&[f32], usize),
+    (b, step_b): (&[f32], usize),
+    out: &mut [f32],
+    f: &impl Fn(f32, f32) -> f32,
+) {
+    match (step_a, step_b) {
+        (1, 1) => {
+            for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
+                *out = f(*a, *b);
+            }
+        }
+        (1, 0) => {
+            let b = b[0];
+            out.iter_mut().zip(a).for_each(|(out, a)| *out = f(*a, b));
+        }
+        (0, 1) => {
+            let a = a[0];
+            out.iter_mut().zip(b).for_each(|(out, b)| *out = f(a, *b));
+        }
+        _ => {
+            for (k, out) in out.iter_mut().enumerate() {
+                *out = f(a[k * step_a], b[k * step_b]);
+            }
         }
     }
 }
@@ -231,6 +282,34 @@ impl Operation for Binary {
         if own == shape && other.size() == 1 {
             return self.with_number(input, (a, b), dy, gradient);
         }
+        // The gradient is a product or a quotient itself, of as many numbers as the output.
+        let (dy_there, there) = ((dy, shape), [a, b][1 - input]);
+        match (self.pairing, input) {
+            (Pairing::Multiply, _) if own == shape => {
+                let to = (gradient, shape);
+                return each(
+                    dy_there,
+                    (there, other),
+                    to,
+                    #[inline(always)]
+                    |d, there| d * there,
+                );
+            }
+            (Pairing::Divide, 0) if own == shape => {
+                let to = (gradient, shape);
+                return each(
+                    dy_there,
+                    (there, other),
+                    to,
+                    #[inline(always)]
+                    |d, there| d / there,
+                );
+            }
+            (Pairing::Multiply, _) if other == shape && own.rank() < shape.rank() => {
+                return sum_of_products((dy, there), gradient);
+            }
+            _ => {}
+        }
         let strides_a = stretched_strides(run.input_shape(0), shape);
         let strides_b = stretched_strides(run.input_shape(1), shape);
         gradient.fill(0.0);
@@ -239,6 +318,22 @@ impl Operation for Binary {
             gradient[at] += dy[o] * self.pairing.slope(input, a[i], b[j]);
         });
     }
+}
+
+/// The sums over rows of `dy x`, of as many columns as `out` has.
+fn sum_of_products((dy, x): (&[f32], &[f32]), out: &mut [f32]) {
+    out.fill(0.0);
+    let columns = out.len().max(1);
+    dispatch(
+        #[inline(always)]
+        || {
+            for (dy, x) in dy.chunks_exact(columns).zip(x.chunks_exact(columns)) {
+                for ((out, dy), x) in out.iter_mut().zip(dy).zip(x) {
+                    *out += dy * x;
+                }
+            }
+        },
+    );
 }
 
 impl Binary {

@@ -96,6 +96,73 @@ pub(crate) fn walk(
     }
 }
 
+/// The elements of an output in rows, along which both operands go by steps of their own: axes that
+/// are gone through as one are one.
+pub(crate) struct Rows {
+    rank: usize,
+    /// The lengths of the axes and the operands' strides, the innermost first.
+    axes: [(usize, [usize; 2]); MAX_RANK],
+}
+
+impl Rows {
+    pub(crate) fn new(shape: Shape, strides: [&[usize; MAX_RANK]; 2]) -> Self {
+        let mut rows = Rows {
+            rank: 1,
+            axes: [(1, [0, 0]); MAX_RANK],
+        };
+        for axis in (0..shape.rank())
+            .rev()
+            .filter(|axis| shape.dims()[*axis] != 1)
+        {
+            let (length, steps) = (shape.dims()[axis], strides.map(|strides| strides[axis]));
+            let (inner, before) = rows.axes[rows.rank - 1];
+            if inner == 1 {
+                rows.axes[rows.rank - 1] = (length, steps);
+            } else if steps == before.map(|step| step * inner) {
+                rows.axes[rows.rank - 1].0 = inner * length;
+            } else {
+                rows.axes[rows.rank] = (length, steps);
+                rows.rank += 1;
+            }
+        }
+        rows
+    }
+
+    /// The length of a row, and the operands' steps along it.
+    pub(crate) fn inner(&self) -> (usize, [usize; 2]) {
+        self.axes[0]
+    }
+
+    /// Calls `f(a, b)` with the places where some rows begin in the operands, in order.
+    #[inline(always)]
+    pub(crate) fn each(&self, first: usize, count: usize, mut f: impl FnMut(usize, usize)) {
+        let mut index = [0; MAX_RANK];
+        let mut at = [0, 0];
+        let mut rest = first;
+        for (axis, (length, steps)) in self.axes.iter().enumerate().take(self.rank).skip(1) {
+            index[axis] = rest % length.max(&1);
+            rest /= length.max(&1);
+            for (at, step) in at.iter_mut().zip(steps) {
+                *at += index[axis] * step;
+            }
+        }
+        for _ in 0..count {
+            f(at[0], at[1]);
+            for (axis, (length, steps)) in self.axes.iter().enumerate().take(self.rank).skip(1) {
+                index[axis] += 1;
+                let back = if index[axis] < *length { 0 } else { *length };
+                for (at, step) in at.iter_mut().zip(steps) {
+                    *at = *at + step - back * step;
+                }
+                if back == 0 {
+                    break;
+                }
+                index[axis] = 0;
+            }
+        }
+    }
+}
+
 /// The input stretched to a larger shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Broadcast {
@@ -159,5 +226,38 @@ mod tests {
             (5, 1, 2),
         ];
         assert_eq!(seen, want);
+    }
+
+    #[test]
+    fn rows_meet_what_a_walk_meets() {
+        let cases: [(&[usize], &[usize]); 6] = [
+            (&[2, 3], &[2, 1]),
+            (&[4, 1, 3, 5], &[4, 2, 1, 5]),
+            (&[4, 2, 3, 5], &[4, 1, 1, 5]),
+            (&[4, 2, 3, 5], &[1, 2, 3, 1]),
+            (&[1, 1], &[1, 1]),
+            (&[3, 2, 2], &[2]),
+        ];
+        for (a, b) in cases {
+            let (a, b) = (Shape::new(a).unwrap(), Shape::new(b).unwrap());
+            let shape = pair_shape("add", a, b).unwrap();
+            let strides = [stretched_strides(a, shape), stretched_strides(b, shape)];
+            let mut want = vec![];
+            walk(shape, &strides[0], &strides[1], |_, i, j| want.push((i, j)));
+            let rows = Rows::new(shape, [&strides[0], &strides[1]]);
+            let (length, steps) = rows.inner();
+            for first in 0..2 {
+                let mut seen = vec![];
+                let count = (shape.size() / length).saturating_sub(first);
+                rows.each(first, count, |i, j| {
+                    seen.extend((0..length).map(|k| (i + k * steps[0], j + k * steps[1])));
+                });
+                assert_eq!(
+                    seen[..],
+                    want[(first * length).min(want.len())..],
+                    "{a} {b}"
+                );
+            }
+        }
     }
 }

@@ -154,6 +154,9 @@ pub struct Backward<'a> {
     pub(crate) output: Place,
     pub(crate) gradient: Place,
     pub(crate) kept: Place,
+    /// Whether no other gradient of the op was computed in this pass. Else its scratch holds what
+    /// it left there when the one before was.
+    pub(crate) first: bool,
 }
 
 impl<'a> Backward<'a> {

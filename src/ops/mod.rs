@@ -13,6 +13,7 @@ pub(crate) mod categorical_crossentropy;
 pub(crate) mod concat;
 pub(crate) mod ctc;
 pub(crate) mod gather;
+pub(crate) mod group_normalize;
 pub(crate) mod groups;
 pub(crate) mod log_softmax;
 pub(crate) mod matmul;
@@ -161,6 +162,7 @@ pub(crate) enum Op {
     Ctc(ctc::Ctc),
     Moments(moments::Moments),
     Normalize(normalize::Normalize),
+    GroupNormalize(group_normalize::GroupNormalize),
     Pad(pad::Pad),
     Gather(gather::Gather),
     Softmax(softmax::Softmax),
@@ -193,6 +195,7 @@ impl Op {
             Op::Ctc(op) => op,
             Op::Moments(op) => op,
             Op::Normalize(op) => op,
+            Op::GroupNormalize(op) => op,
             Op::Pad(op) => op,
             Op::Gather(op) => op,
             Op::Softmax(op) => op,

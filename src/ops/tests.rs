@@ -4,6 +4,7 @@
 use crate::error::Error;
 use crate::graph::{Scope, Shape, Value};
 use crate::initializers::Zeros;
+use crate::ops::group_normalize::GroupNormalize;
 use crate::ops::groups::Groups;
 use crate::ops::moments::Moments;
 use crate::ops::normalize::Normalize;
@@ -514,11 +515,9 @@ fn normalization_is_its_formula() {
             through,
         }
     }
-    fn moments(groups: Groups, v: &[Value]) -> Value {
+    fn moments(v: &[Value]) -> Value {
         v[0].moments(Moments {
-            groups,
             columns: v[0].dim(-1),
-            centered: true,
         })
     }
     fn formula(v: &[Value], axis: isize) -> Value {
@@ -530,21 +529,21 @@ fn normalization_is_its_formula() {
         (
             |_, v| {
                 let op = settings(Groups::Rows, v, true);
-                v[0].normalize(&moments(Groups::Rows, v), &[&v[1], &v[2]], op)
+                v[0].normalize(&[&v[1], &v[2]], op)
             },
             |_, v| formula(v, -1),
         ),
         (
             |_, v| {
                 let op = settings(Groups::Columns, v, true);
-                v[0].normalize(&moments(Groups::Columns, v), &[&v[1], &v[2]], op)
+                v[0].normalize(&[&moments(v), &v[1], &v[2]], op)
             },
             |_, v| formula(v, 0),
         ),
         (
             |_, v| {
                 let op = settings(Groups::Columns, v, false);
-                v[0].normalize(&moments(Groups::Columns, v), &[&v[1], &v[2]], op)
+                v[0].normalize(&[&moments(v), &v[1], &v[2]], op)
             },
             |_, v| {
                 let mean = v[0].mean_keepdims(0).stop_gradient();
@@ -596,16 +595,86 @@ fn normalization_is_its_formula() {
     }
 }
 
+/// Group normalization as one op and as arithmetic, with weights and without, in one piece and in
+/// several, and without a gradient of the inputs.
+#[test]
+fn group_normalization_is_its_formula() {
+    // (samples, steps, groups, channels in each)
+    let sizes = [
+        [1, 1, 1, 1],
+        [3, 2, 2, 1],
+        [5, 1, 4, 3],
+        [70, 1, 2, 17],
+        [4, 9, 3, 8],
+        [130, 8, 4, 16],
+    ];
+    for ([samples, steps, groups, each], weighted) in sizes
+        .iter()
+        .flat_map(|size| [(*size, true), (*size, false)])
+    {
+        let channels = groups * each;
+        let shapes: &[&[usize]] = &[&[samples, steps, channels], &[channels], &[channels]];
+        let op = |v: &[Value]| {
+            let op = GroupNormalize {
+                steps,
+                channels,
+                groups,
+                epsilon: 1e-3,
+                scale: weighted,
+                center: weighted,
+            };
+            match weighted {
+                true => v[0].group_normalize(&[&v[1], &v[2]], op),
+                false => v[0].group_normalize(&[], op),
+            }
+        };
+        let formula = |v: &[Value]| {
+            let x = v[0].reshape([samples, steps, groups, each]);
+            let d = &x - x.mean_keepdims([1, 3]);
+            let variance = d.square().mean_keepdims([1, 3]);
+            let hat = (d * (variance + 1e-3).rsqrt()).reshape([samples, steps, channels]);
+            match weighted {
+                true => hat * &v[1] + &v[2],
+                false => hat,
+            }
+        };
+        for stopped in [false, true] {
+            let of = |v: &[Value]| match stopped {
+                true => vec![v[0].stop_gradient(), v[1].clone(), v[2].clone()],
+                false => v.to_vec(),
+            };
+            let run = |function: &dyn Fn(&[Value]) -> Value| {
+                // What is unweighted and stopped has no gradient at all.
+                let mut probe = Probe::new(shapes, true, |_, v| {
+                    let y = function(&of(v));
+                    if weighted { y } else { y + &v[1] * 0.0 }
+                })
+                .expect("fits");
+                probe.randomize(5);
+                let y = probe.forward();
+                let dy: Vec<f32> = (0..y.len()).map(|i| (i as f32 * 0.37).cos()).collect();
+                [vec![y], probe.backward(&dy).inputs].concat()
+            };
+            let results = run(&op).into_iter().zip(run(&formula));
+            for (what, (op, formula)) in results.enumerate() {
+                let size = formula.iter().fold(1e-2_f32, |size, x| size.max(x.abs()));
+                for (op, formula) in op.iter().zip(&formula) {
+                    assert!(
+                        (op - formula).abs() < 1e-4 * size,
+                        "{samples} {steps} {groups} {each}, result {what}: {op}, not {formula}"
+                    );
+                }
+            }
+        }
+    }
+}
+
 /// A bias before batch normalization has no effect, so the gradients of a column sum to 0: to within
 /// the rounding of the numbers that are summed, not that of what was subtracted from all of them.
 #[test]
 fn gradients_through_the_moments_of_columns_sum_to_nothing() {
     let mut probe = Probe::new(&[&[4096, 3]], true, |_, v| {
-        let moments = v[0].moments(Moments {
-            groups: Groups::Columns,
-            columns: 3,
-            centered: true,
-        });
+        let moments = v[0].moments(Moments { columns: 3 });
         let op = Normalize {
             groups: Groups::Columns,
             columns: 3,
@@ -615,7 +684,7 @@ fn gradients_through_the_moments_of_columns_sum_to_nothing() {
             center: false,
             through: true,
         };
-        v[0].normalize(&moments, &[], op)
+        v[0].normalize(&[&moments], op)
     })
     .expect("fits");
     probe.randomize(4);

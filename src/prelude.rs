@@ -6,7 +6,11 @@ pub use crate::activations::{
     self, Elu, Exponential, Gelu, LeakyRelu, Linear, Relu, Selu, Sigmoid, Silu, Softmax, Softplus,
     Softsign, Tanh, activation_fn,
 };
-pub use crate::callbacks::{self, Callback, Control, Logs};
+pub use crate::callbacks::{
+    self, Callback, Control, CsvLogger, EarlyStopping, KeepBest, LambdaCallback,
+    LearningRateScheduler, Logs, ModelCheckpoint, ReduceLROnPlateau, StopHandle, TerminateOnNaN,
+    TimeBudget,
+};
 pub use crate::constraints;
 pub use crate::data::{Csv, load_csv};
 pub use crate::error::{Error, Result};

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::graph::plan::{Action, Plan, Pull, Step, in_workspace};
 use crate::kernels::elementwise::add_assign;
+use crate::kernels::parallel;
 use crate::kernels::program::Buffers;
 use crate::ops::{Backward, Draw, Forward, Memory, Operation, Place, carve};
 
@@ -20,8 +21,19 @@ impl<'a> Run<'a> {
     /// Computes every value of the plan from what its ports hold.
     pub(crate) fn forward(&mut self) {
         let plan = self.plan;
-        for action in &plan.forward {
-            self.act(action, &mut []);
+        self.act_all(&plan.forward, &mut []);
+    }
+
+    fn act_all(&mut self, actions: &[Action], gradients: &mut [f32]) {
+        let plan = self.plan;
+        let mut all = || {
+            for action in actions {
+                self.act(action, gradients);
+            }
+        };
+        match plan.splits {
+            true => parallel::inside(all),
+            false => all(),
         }
     }
 
@@ -73,9 +85,7 @@ impl<'a> Run<'a> {
             }
         }
         let plan = self.plan;
-        for action in &plan.backward {
-            self.act(action, gradients);
-        }
+        self.act_all(&plan.backward, gradients);
     }
 
     fn prepare(&mut self, pull: usize) {

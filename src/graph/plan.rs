@@ -7,6 +7,7 @@ use super::fuse::fuse;
 use super::trace::{Graph, Node, NodeId};
 use super::variables::Variables;
 use crate::kernels::aligned::Aligned;
+use crate::kernels::parallel::GRAIN;
 use crate::kernels::program::Program;
 use crate::ops::{Needs, Op, Place, Port, Sites};
 use crate::shape::Shape;
@@ -48,6 +49,8 @@ pub(crate) struct Plan {
     pub(crate) workspace: usize,
     /// About how many multiply-adds a forward pass takes.
     pub(crate) work: usize,
+    /// Whether it trains, and several of its steps are large enough for more than one thread.
+    pub(crate) splits: bool,
     pub(crate) ports: Vec<PortPlace>,
     /// The ports of targets that are read, among [`ports`](Self::ports).
     pub(crate) targets: Vec<PortPlace>,
@@ -399,6 +402,7 @@ impl<'a> Planner<'a> {
         let port = |wanted: Port| ports.iter().find(|port| port.port == wanted).cloned();
         Plan {
             work: steps.iter().map(Step::work).sum(),
+            splits: !pulls.is_empty() && large_steps(&steps) > 1,
             forward: lower_steps(&steps),
             backward: lower_pulls(&steps, &pulls),
             steps,
@@ -493,6 +497,12 @@ impl<'a> Planner<'a> {
             .map(|(spec, _)| spec.range.clone())
             .collect()
     }
+}
+
+/// How many steps write so much that several threads take part.
+fn large_steps(steps: &[Step]) -> usize {
+    let large = steps.iter().filter(|step| step.shape.size() > GRAIN);
+    large.count()
 }
 
 /// A place in the workspace.

@@ -25,19 +25,36 @@ const WIDE: usize = 64;
 /// cache.
 const HIGH: usize = 32;
 
-/// `Σ f(inputs)` over slices of one length, some sums at once, each in `L` lanes.
+/// `Σ f(inputs)` over slices of one length, some sums at once, each in `L` lanes: a multiple of 8.
 #[inline(always)]
 pub(super) fn row_sums<const L: usize, const I: usize, const N: usize>(
     inputs: [&[f32]; I],
     f: impl Fn([f32; I]) -> [f32; N],
 ) -> [f32; N] {
+    let (mut sums, mut rest) = lane_sums::<L, I, N>(inputs, &f);
+    if L > LANES {
+        let more;
+        (more, rest) = lane_sums::<LANES, I, N>(rest, &f);
+        sums = from_fn(|n| sums[n] + more[n]);
+    }
+    let length = rest.iter().map(|rest| rest.len()).min().unwrap_or(0);
+    for j in 0..length {
+        let terms = f(from_fn(|k| rest[k][j]));
+        sums = from_fn(|n| sums[n] + terms[n]);
+    }
+    sums
+}
+
+/// The sums as far as there are whole groups of `L` numbers, and what is left.
+#[inline(always)]
+fn lane_sums<'a, const L: usize, const I: usize, const N: usize>(
+    inputs: [&'a [f32]; I],
+    f: &impl Fn([f32; I]) -> [f32; N],
+) -> ([f32; N], [&'a [f32]; I]) {
     let mut lanes = [[0.0_f32; L]; N];
     let parts = inputs.map(|input| input.as_chunks::<L>());
-    let whole = parts
-        .iter()
-        .map(|(chunks, _)| chunks.len())
-        .min()
-        .unwrap_or(0);
+    let lengths = parts.iter().map(|(chunks, _)| chunks.len());
+    let whole = lengths.min().unwrap_or(0);
     let chunks = parts.map(|(chunks, _)| &chunks[..whole]);
     for i in 0..whole {
         let values: [[f32; L]; I] = from_fn(|k| chunks[k][i]);
@@ -48,16 +65,20 @@ pub(super) fn row_sums<const L: usize, const I: usize, const N: usize>(
             }
         }
     }
-    let mut sums = lanes.map(|lanes| lanes.iter().sum::<f32>());
-    let rest = parts.map(|(_, rest)| rest);
-    let length = rest.iter().map(|rest| rest.len()).min().unwrap_or(0);
-    for j in 0..length {
-        let terms = f(from_fn(|k| rest[k][j]));
-        for n in 0..N {
-            sums[n] += terms[n];
+    (lanes.map(total), parts.map(|(_, rest)| rest))
+}
+
+/// The sum of lanes: eight of them at a time, then halves, as vectors are added.
+#[inline(always)]
+fn total<const L: usize>(lanes: [f32; L]) -> f32 {
+    let mut eight = [0.0; 8];
+    for lanes in lanes.as_chunks::<8>().0 {
+        for l in 0..8 {
+            eight[l] += lanes[l];
         }
     }
-    sums
+    let four: [f32; 4] = from_fn(|l| eight[l] + eight[l + 4]);
+    (four[0] + four[2]) + (four[1] + four[3])
 }
 
 /// `outputs = f(inputs, outputs)`, element by element, for slices of one length.

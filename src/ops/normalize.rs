@@ -113,7 +113,7 @@ impl Normalize {
         kept: &mut [f32],
     ) {
         let columns = self.columns;
-        let (n, centered, epsilon) = (columns as f32, self.centered, self.epsilon);
+        let (centered, epsilon) = (self.centered, self.epsilon);
         let (gamma, beta) = (&gamma[..columns], &beta[..columns]);
         let rows = PIECE.div_ceil(columns.max(1));
         let length = rows * columns;
@@ -124,13 +124,12 @@ impl Normalize {
                 #[inline(always)]
                 || {
                     for ((x, y), kept) in rows.zip(kept.chunks_exact_mut(2)) {
-                        let mean = match centered {
-                            true => row_sums::<32, 1, 1>([x], |x| x)[0] / n,
-                            false => 0.0,
+                        // Long rows are worth more lanes.
+                        let (mean, variance) = match columns < 128 {
+                            true => of_row::<16>(x, centered),
+                            false => of_row::<64>(x, centered),
                         };
-                        let square = |[x]: [f32; 1]| [(x - mean) * (x - mean)];
-                        let [squares] = row_sums::<32, 1, 1>([x], square);
-                        let factor = 1.0 / (squares / n + epsilon).sqrt();
+                        let factor = 1.0 / (variance + epsilon).sqrt();
                         zip([x, gamma, beta], [y], |[x, gamma, beta], _| {
                             [((x - mean) * factor).mul_add(gamma, beta)]
                         });
@@ -354,6 +353,18 @@ impl Normalize {
             },
         );
     }
+}
+
+/// The mean of a row and its variance about that; or 0 and the mean of the squares.
+#[inline(always)]
+fn of_row<const L: usize>(x: &[f32], centered: bool) -> (f32, f32) {
+    let n = x.len() as f32;
+    let mean = match centered {
+        true => row_sums::<L, 1, 1>([x], |x| x)[0] / n,
+        false => 0.0,
+    };
+    let [squares] = row_sums::<L, 1, 1>([x], |[x]| [(x - mean) * (x - mean)]);
+    (mean, squares / n)
 }
 
 /// The numbers from `start` on, as many as there are up to `length`.

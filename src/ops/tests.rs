@@ -696,3 +696,60 @@ fn gradients_through_the_moments_of_columns_sum_to_nothing() {
         assert!(sum.abs() < 1e-5, "{sum}");
     }
 }
+
+/// Sums are split by the shape alone: the same bits on one thread as on several.
+#[test]
+fn normalizations_have_the_same_bits_at_any_thread_count() {
+    let (rows, columns) = (700, 144);
+    let shapes: &[&[usize]] = &[&[rows, columns], &[columns], &[columns]];
+    let normalize = |groups, v: &[Value]| {
+        let moments = v[0].moments(Moments { columns });
+        let known = (groups == Groups::Columns).then_some(&moments);
+        let others: Vec<&Value> = known.into_iter().chain([&v[1], &v[2]]).collect();
+        let op = Normalize {
+            groups,
+            columns,
+            epsilon: 1e-3,
+            centered: true,
+            scale: true,
+            center: true,
+            through: true,
+        };
+        v[0].normalize(&others, op)
+    };
+    let grouped = |v: &[Value]| {
+        let op = GroupNormalize {
+            steps: 7,
+            channels: columns,
+            groups: 4,
+            epsilon: 1e-3,
+            scale: true,
+            center: true,
+        };
+        v[0].group_normalize(&[&v[1], &v[2]], op)
+    };
+    let all = || {
+        let mut results = Vec::new();
+        for which in 0..3 {
+            let mut probe = Probe::new(shapes, true, |_, v| match which {
+                0 => normalize(Groups::Rows, v),
+                1 => normalize(Groups::Columns, v),
+                _ => grouped(v),
+            })
+            .expect("fits");
+            probe.randomize(6);
+            let y = probe.forward();
+            let gradients = probe.backward(&y);
+            results.extend([vec![y], gradients.inputs].concat());
+        }
+        results
+    };
+    let on = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        pool.expect("threads").install(all)
+    };
+    let expected = on(1);
+    for threads in [2, 3] {
+        assert!(on(threads) == expected, "{threads} threads");
+    }
+}

@@ -62,15 +62,15 @@ fn in_pieces(out: &mut [f32], length: usize, f: &(dyn Fn(usize, &mut [f32]) + Sy
 /// A buffer, and the length of its pieces.
 type Pieces<'a> = (&'a mut [f32], usize);
 
+/// What [`pairs`] calls.
+type OfPair<'a> = dyn Fn(usize, &mut [f32], &mut [f32]) + Sync + 'a;
+/// What [`triples`] calls.
+type OfTriple<'a> = dyn Fn(usize, &mut [f32], &mut [f32], &mut [f32]) + Sync + 'a;
+
 /// Calls `f(number, piece_of_a, piece_of_b)` for pieces of two buffers that belong together, in
 /// parallel where `parallel` says so. Both have as many pieces; what one has more is left out.
 #[inline(never)]
-pub(crate) fn pairs(
-    (a, a_piece): Pieces,
-    (b, b_piece): Pieces,
-    parallel: bool,
-    f: &(dyn Fn(usize, &mut [f32], &mut [f32]) + Sync),
-) {
+pub(crate) fn pairs((a, a_piece): Pieces, (b, b_piece): Pieces, parallel: bool, f: &OfPair) {
     let (a_piece, b_piece) = (a_piece.max(1), b_piece.max(1));
     if !parallel || threads() == 1 {
         let both = a.chunks_mut(a_piece).zip(b.chunks_mut(b_piece));
@@ -88,7 +88,7 @@ pub(crate) fn triples(
     (b, b_piece): Pieces,
     (c, c_piece): Pieces,
     parallel: bool,
-    f: &(dyn Fn(usize, &mut [f32], &mut [f32], &mut [f32]) + Sync),
+    f: &OfTriple,
 ) {
     let (a_piece, b_piece, c_piece) = (a_piece.max(1), b_piece.max(1), c_piece.max(1));
     if !parallel || threads() == 1 {

@@ -34,6 +34,14 @@ struct Given<'a> {
     beta: &'a [f32],
 }
 
+/// What is kept, two rows in place of absent weights, the totals, and the space of the pieces.
+type Parts<'a> = (
+    &'a mut [f32],
+    [&'a mut [f32]; 2],
+    &'a mut [f32],
+    &'a mut [f32],
+);
+
 impl GroupNormalize {
     fn sample(&self) -> usize {
         self.steps * self.channels
@@ -57,16 +65,7 @@ impl GroupNormalize {
 
     /// Parts of the scratch: what is kept, `gamma` where there is none, `beta` likewise, sums over
     /// all samples (two rows), and the space of the pieces.
-    fn split<'a>(
-        &self,
-        samples: usize,
-        scratch: &'a mut [f32],
-    ) -> (
-        &'a mut [f32],
-        [&'a mut [f32]; 2],
-        &'a mut [f32],
-        &'a mut [f32],
-    ) {
+    fn split<'a>(&self, samples: usize, scratch: &'a mut [f32]) -> Parts<'a> {
         let (kept, rest) = scratch.split_at_mut(self.kept(samples));
         let (ones, rest) = rest.split_at_mut(self.channels);
         let (zeros, rest) = rest.split_at_mut(self.channels);
@@ -279,8 +278,8 @@ impl Operation for GroupNormalize {
                 if inputs.len() == wanted
                     && self.sample() > 0
                     && self.groups > 0
-                    && self.channels % self.groups == 0
-                    && x.size() % self.sample() == 0
+                    && self.channels.is_multiple_of(self.groups)
+                    && x.size().is_multiple_of(self.sample())
                     && weights.iter().all(|shape| shape.size() == self.channels) =>
             {
                 Ok(*x)

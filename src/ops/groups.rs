@@ -3,6 +3,9 @@
 //! What a loop reads and writes at a time are arrays of fixed length, all read before any is
 //! written: so the compiler makes vectors of them, however many slices there are.
 
+// Loops over fixed arrays side by side, which an iterator of each would hide.
+#![allow(clippy::needless_range_loop)]
+
 use std::array::from_fn;
 
 use crate::kernels::parallel::{self, GRAIN, PIECE};

@@ -419,40 +419,54 @@ fn metrics_agree() {
 
 #[test]
 fn optimizers_agree() {
-    run("optimizers.json", |case| {
-        let optimizer = config::optimizer(&case["optimizer"])?;
-        optimizer.validate()?;
-        let mut check = Check::single();
-        let initial = case["initial"].as_array().expect("initial");
-        let shapes: Vec<Vec<usize>> = initial.iter().map(shape).collect();
-        let mut parameters: Vec<f32> = initial.iter().flat_map(numbers).collect();
-        let mut end = 0;
-        let variables: Vec<Variable> = shapes
-            .iter()
-            .map(|shape| {
-                let start = end;
-                end += shape.iter().product::<usize>();
-                Variable::new("variable", start..end, shape)
-            })
-            .collect();
-        let mut state = State::new(&optimizer, parameters.len());
-        for (i, step) in case["steps"].as_array().expect("steps").iter().enumerate() {
-            let mut gradients = numbers(&step["grads"]);
-            state.apply(&optimizer, &variables, &mut parameters, &mut gradients);
-            check.close(
-                &format!("step {i}"),
-                &parameters,
-                &numbers(&step["variables"]),
-            );
-            let rate = state.learning_rate(&optimizer);
-            check.close(
-                &format!("rate {i}"),
-                &[rate],
-                &numbers(&step["learning_rate"]),
-            );
+    for file in ["optimizers.json", "multi_optimizer.json"] {
+        run(file, optimizer_agrees);
+    }
+}
+
+fn optimizer_agrees(case: &Json) -> Result<Check> {
+    let mut optimizer = config::optimizer(&case["optimizer"])?;
+    optimizer.validate()?;
+    let mut check = Check::single();
+    let initial = case["initial"].as_array().expect("initial");
+    let shapes: Vec<Vec<usize>> = initial.iter().map(shape).collect();
+    let mut parameters: Vec<f32> = initial.iter().flat_map(numbers).collect();
+    let mut end = 0;
+    let variables: Vec<Variable> = shapes
+        .iter()
+        .enumerate()
+        .map(|(i, shape)| {
+            let start = end;
+            end += shape.iter().product::<usize>();
+            let path = case["paths"][i].as_str().unwrap_or("variable");
+            Variable::new(path, start..end, shape)
+        })
+        .collect();
+    optimizer.prepare(&variables, &[])?;
+    let mut state = State::new(&optimizer, parameters.len());
+    for (i, step) in case["steps"].as_array().expect("steps").iter().enumerate() {
+        let mut gradients = numbers(&step["grads"]);
+        state.apply(&optimizer, &variables, &mut parameters, &mut gradients);
+        check.close(
+            &format!("step {i}"),
+            &parameters,
+            &numbers(&step["variables"]),
+        );
+        if case["paths"].is_array() {
+            continue;
         }
-        Ok(check)
-    });
+        let rate = state.learning_rate(&optimizer);
+        check.close(
+            &format!("rate {i}"),
+            &[rate],
+            &numbers(&step["learning_rate"]),
+        );
+    }
+    if let Some(end) = case.get("final") {
+        state.finalize(&optimizer, &mut parameters);
+        check.close("final", &parameters, &numbers(end));
+    }
+    Ok(check)
 }
 
 #[test]

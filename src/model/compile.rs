@@ -224,8 +224,13 @@ pub(crate) struct Compiled {
 
 impl Compiled {
     /// Checks every setting against the model.
-    pub(crate) fn new(compile: Compile, network: &Network, built: &Built) -> Result<Compiled> {
+    pub(crate) fn new(mut compile: Compile, network: &Network, built: &Built) -> Result<Compiled> {
         compile.optimizer.validate()?;
+        let specs = built.variables.specs.iter();
+        let frozen = specs.filter(|spec| !spec.trainable);
+        let frozen: Vec<&str> = frozen.map(|spec| spec.path.as_str()).collect();
+        let variables = super::fit::trainable(&built.variables);
+        compile.optimizer.prepare(&variables, &frozen)?;
         let names = network.output_names();
         let heads = heads(&compile, &names)?;
         let trainable = built.variables.trainable;

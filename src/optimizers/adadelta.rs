@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::config::Config;
 use super::moments::{floor, towards};
 use super::settings::{builders, decay_rate, not_negative};
-use super::{Aligned, Optimizer, Settings, Step, pass};
+use super::{Optimizer, Settings, Step, pass};
 use crate::error::Result;
 
 /// Scales the gradient by the ratio of two running root mean squares: of past changes, and of
@@ -99,7 +99,13 @@ impl Optimizer for Adadelta {
         self.settings.validate("Adadelta")
     }
 
-    fn update(&self, step: &Step, weights: &mut [f32], gradients: &[f32], slots: &mut [Aligned]) {
+    fn update(
+        &self,
+        step: &Step,
+        weights: &mut [f32],
+        gradients: &[f32],
+        slots: &mut [&mut [f32]],
+    ) {
         let [mean_g, mean_change] = slots else { return };
         let rate = step.learning_rate;
         let fresh = (1.0 - self.rho) as f32;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::config::Config;
 use super::settings::{above_zero, builders, not_negative};
-use super::{Aligned, Optimizer, Settings, Step};
+use super::{Optimizer, Settings, Step};
 use crate::error::{Error, Result};
 use crate::kernels::{reduce, simd};
 
@@ -148,7 +148,13 @@ impl Optimizer for Adafactor {
         self.settings.validate("Adafactor")
     }
 
-    fn update(&self, step: &Step, weights: &mut [f32], gradients: &[f32], slots: &mut [Aligned]) {
+    fn update(
+        &self,
+        step: &Step,
+        weights: &mut [f32],
+        gradients: &[f32],
+        slots: &mut [&mut [f32]],
+    ) {
         let [rows, columns] = slots else { return };
         let t = (step.iteration + 1) as f64;
         let keep = (1.0 - t.powf(self.beta_2_decay)) as f32;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::config::Config;
 use super::settings::{builders, not_negative};
-use super::{Aligned, Optimizer, Settings, Step, pass};
+use super::{Optimizer, Settings, Step, pass};
 use crate::error::Result;
 
 /// Divides the gradient by the root of the sum of all its squares so far.
@@ -100,7 +100,13 @@ impl Optimizer for Adagrad {
         self.settings.validate("Adagrad")
     }
 
-    fn update(&self, step: &Step, weights: &mut [f32], gradients: &[f32], slots: &mut [Aligned]) {
+    fn update(
+        &self,
+        step: &Step,
+        weights: &mut [f32],
+        gradients: &[f32],
+        slots: &mut [&mut [f32]],
+    ) {
         let [sum] = slots else { return };
         let rate = step.learning_rate;
         let epsilon = self.epsilon as f32;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::config::Config;
 use super::moments::{Decay, floor, step_size, towards};
 use super::settings::{builders, decay_rate, not_negative};
-use super::{Aligned, Optimizer, Settings, Step, pass};
+use super::{Optimizer, Settings, Step, pass};
 use crate::error::Result;
 
 /// Divides a running mean of the gradient by the root of a running mean of its square.
@@ -147,7 +147,13 @@ impl Optimizer for Adam {
         self.validate_as("Adam")
     }
 
-    fn update(&self, step: &Step, weights: &mut [f32], gradients: &[f32], slots: &mut [Aligned]) {
+    fn update(
+        &self,
+        step: &Step,
+        weights: &mut [f32],
+        gradients: &[f32],
+        slots: &mut [&mut [f32]],
+    ) {
         let alpha = step_size(
             step.learning_rate,
             &self.beta_1,

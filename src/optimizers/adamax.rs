@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::config::Config;
 use super::moments::{Decay, floor, flush, towards};
 use super::settings::{builders, decay_rate, not_negative};
-use super::{Aligned, Optimizer, Settings, Step, pass};
+use super::{Optimizer, Settings, Step, pass};
 use crate::error::Result;
 
 /// Adam with the largest recent gradient in place of the root mean square.
@@ -105,7 +105,13 @@ impl Optimizer for Adamax {
         self.settings.validate("Adamax")
     }
 
-    fn update(&self, step: &Step, weights: &mut [f32], gradients: &[f32], slots: &mut [Aligned]) {
+    fn update(
+        &self,
+        step: &Step,
+        weights: &mut [f32],
+        gradients: &[f32],
+        slots: &mut [&mut [f32]],
+    ) {
         let [m, u] = slots else { return };
         let power = self.beta_1.power(step.iteration + 1);
         let rate = (f64::from(step.learning_rate) / (1.0 - power)) as f32;

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::config::Config;
 use super::settings::builders;
-use super::{Adam, Aligned, Optimizer, Settings, Step};
+use super::{Adam, Optimizer, Settings, Step};
 use crate::error::{Error, Result};
 
 /// [`Adam`] with decoupled weight decay: each step first shrinks the weights.
@@ -103,7 +103,13 @@ impl Optimizer for AdamW {
         self.adam.validate_as("AdamW")
     }
 
-    fn update(&self, step: &Step, weights: &mut [f32], gradients: &[f32], slots: &mut [Aligned]) {
+    fn update(
+        &self,
+        step: &Step,
+        weights: &mut [f32],
+        gradients: &[f32],
+        slots: &mut [&mut [f32]],
+    ) {
         self.adam.update(step, weights, gradients, slots);
     }
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::config::Config;
 use super::settings::{builders, not_negative};
-use super::{Aligned, Optimizer, Settings, Step, pass};
+use super::{Optimizer, Settings, Step, pass};
 use crate::error::{Error, Result};
 
 /// Follow the regularized leader: for wide, sparse linear models, whose useless weights become
@@ -186,7 +186,13 @@ impl Optimizer for Ftrl {
         self.settings.validate("Ftrl")
     }
 
-    fn update(&self, step: &Step, weights: &mut [f32], gradients: &[f32], slots: &mut [Aligned]) {
+    fn update(
+        &self,
+        step: &Step,
+        weights: &mut [f32],
+        gradients: &[f32],
+        slots: &mut [&mut [f32]],
+    ) {
         let [n, linear] = slots else { return };
         let rate = f64::from(step.learning_rate);
         let inverse = (1.0 / rate) as f32;

@@ -223,7 +223,13 @@ impl Optimizer for LBFGS {
     }
 
     /// Without a loss to search along: down the gradient.
-    fn update(&self, step: &Step, weights: &mut [f32], gradients: &[f32], _slots: &mut [Aligned]) {
+    fn update(
+        &self,
+        step: &Step,
+        weights: &mut [f32],
+        gradients: &[f32],
+        _slots: &mut [&mut [f32]],
+    ) {
         add(weights, gradients, -f64::from(step.learning_rate));
     }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::config::Config;
 use super::moments::{floor, towards};
 use super::settings::{builders, decay_rate};
-use super::{Aligned, Optimizer, Settings, Step, pass};
+use super::{Optimizer, Settings, Step, pass};
 use crate::error::Result;
 
 /// Takes the sign of a blend of momentum and gradient: every weight changes by the learning rate.
@@ -96,7 +96,13 @@ impl Optimizer for Lion {
         self.settings.validate("Lion")
     }
 
-    fn update(&self, step: &Step, weights: &mut [f32], gradients: &[f32], slots: &mut [Aligned]) {
+    fn update(
+        &self,
+        step: &Step,
+        weights: &mut [f32],
+        gradients: &[f32],
+        slots: &mut [&mut [f32]],
+    ) {
         let [m] = slots else { return };
         let rate = step.learning_rate;
         let share = self.beta_1 as f32;

@@ -3,9 +3,8 @@
 use serde_json::{Value, json};
 
 use super::config::Config;
-use super::{Optimizer, Settings, Step, Variable, from_keras, to_keras};
+use super::{MultiOptimizer, Optimizer, Settings, Step, Variable, from_keras, to_keras};
 use crate::error::{Error, Result};
-use crate::kernels::aligned::Aligned;
 use crate::kernels::reduce::all_finite;
 
 /// Another optimizer, which makes no step where a gradient is not finite.
@@ -94,8 +93,16 @@ impl Optimizer for LossScaleOptimizer {
         self.inner.initial(slot)
     }
 
-    fn begin(&self, weights: &[f32], slots: &mut [Aligned]) {
+    fn begin(&self, weights: &[f32], slots: &mut [&mut [f32]]) {
         self.inner.begin(weights, slots);
+    }
+
+    fn prepare(&mut self, variables: &[Variable], frozen: &[&str]) -> Result<()> {
+        self.inner.prepare(variables, frozen)
+    }
+
+    fn parts(&self) -> Option<&MultiOptimizer> {
+        self.inner.parts()
     }
 
     fn slot_groups(&self) -> Vec<usize> {
@@ -127,7 +134,13 @@ impl Optimizer for LossScaleOptimizer {
         self.inner.validate()
     }
 
-    fn update(&self, step: &Step, weights: &mut [f32], gradients: &[f32], slots: &mut [Aligned]) {
+    fn update(
+        &self,
+        step: &Step,
+        weights: &mut [f32],
+        gradients: &[f32],
+        slots: &mut [&mut [f32]],
+    ) {
         self.inner.update(step, weights, gradients, slots);
     }
 

@@ -13,6 +13,7 @@
 //! | [`Muon`], [`ScheduleFreeAdamW`] | momentum made orthogonal; Adam without a falling rate |
 //! | [`LBFGS`] | the curvature of the whole data, for small data |
 //! | [`LossScaleOptimizer`] | another, without steps that are not finite |
+//! | [`MultiOptimizer`] | several, each for some of the variables |
 //!
 //! Each takes Keras's arguments as builder methods, and its numbers agree with Keras 3. The
 //! learning rate is a number or a [`Schedule`]. One of your own implements [`Optimizer`].
@@ -36,6 +37,7 @@ mod line_search;
 mod lion;
 mod loss_scale;
 mod moments;
+mod multi_optimizer;
 mod muon;
 mod nadam;
 mod pass;
@@ -63,6 +65,7 @@ pub use self::lamb::Lamb;
 pub use self::lbfgs::LBFGS;
 pub use self::lion::Lion;
 pub use self::loss_scale::LossScaleOptimizer;
+pub use self::multi_optimizer::MultiOptimizer;
 pub use self::muon::Muon;
 pub use self::nadam::Nadam;
 pub use self::pass::pass;
@@ -90,7 +93,7 @@ use crate::error::{Error, Result};
 /// An optimizer of one's own, sign descent:
 ///
 /// ```
-/// use horn::optimizers::{Aligned, Optimizer, Settings, State, Step, pass};
+/// use horn::optimizers::{Optimizer, Settings, State, Step, pass};
 /// use serde_json::{Value, json};
 ///
 /// #[derive(Debug, Clone)]
@@ -106,7 +109,7 @@ use crate::error::{Error, Result};
 ///     fn settings_mut(&mut self) -> &mut Settings {
 ///         &mut self.0
 ///     }
-///     fn update(&self, step: &Step, weights: &mut [f32], gradients: &[f32], _: &mut [Aligned]) {
+///     fn update(&self, step: &Step, weights: &mut [f32], gradients: &[f32], _: &mut [&mut [f32]]) {
 ///         let rate = step.learning_rate;
 ///         pass(weights, gradients, [], move |w, g, []| (w - rate * g.signum(), []));
 ///     }
@@ -138,7 +141,7 @@ pub trait Optimizer: Debug + Send + Sync + CloneOptimizer {
     }
 
     /// Fills slots that begin with something of the weights, before the first step.
-    fn begin(&self, _parameters: &[f32], _slots: &mut [Aligned]) {}
+    fn begin(&self, _parameters: &[f32], _slots: &mut [&mut [f32]]) {}
 
     /// Whether a step is made with these gradients; one that is not does not count. Default: always.
     fn accepts(&self, _gradients: &[f32]) -> bool {
@@ -164,6 +167,22 @@ pub trait Optimizer: Debug + Send + Sync + CloneOptimizer {
     /// One step of an optimizer that [searches](Optimizer::searches).
     fn search(&self, _search: &mut Search) {}
 
+    /// Gets to know the variables it will update, and the paths of those that are frozen. `compile`
+    /// calls it.
+    ///
+    /// # Errors
+    ///
+    /// Settings that do not fit these variables.
+    fn prepare(&mut self, _variables: &[Variable], _frozen: &[&str]) -> Result<()> {
+        Ok(())
+    }
+
+    /// The optimizers that it leaves the variables to; none by default. What [`State`] does around
+    /// the formula is then done for each of them by its own settings.
+    fn parts(&self) -> Option<&MultiOptimizer> {
+        None
+    }
+
     /// How Keras's files group the slots, in order: `[2, 1]` says that the first two alternate
     /// variable by variable, and that the third follows for all variables. All alternate by
     /// default.
@@ -182,7 +201,13 @@ pub trait Optimizer: Debug + Send + Sync + CloneOptimizer {
 
     /// One update: new `parameters` from `gradients`, and new `slots`. All are arenas of the
     /// same layout. Clipping and weight decay are done by then.
-    fn update(&self, step: &Step, parameters: &mut [f32], gradients: &[f32], slots: &mut [Aligned]);
+    fn update(
+        &self,
+        step: &Step,
+        parameters: &mut [f32],
+        gradients: &[f32],
+        slots: &mut [&mut [f32]],
+    );
 
     /// Its settings under Keras's names.
     fn config(&self) -> Value {
@@ -239,7 +264,7 @@ impl Optimizer for Box<dyn Optimizer> {
         (**self).initial(slot)
     }
 
-    fn begin(&self, parameters: &[f32], slots: &mut [Aligned]) {
+    fn begin(&self, parameters: &[f32], slots: &mut [&mut [f32]]) {
         (**self).begin(parameters, slots);
     }
 
@@ -263,6 +288,14 @@ impl Optimizer for Box<dyn Optimizer> {
         (**self).search(search);
     }
 
+    fn prepare(&mut self, variables: &[Variable], frozen: &[&str]) -> Result<()> {
+        (**self).prepare(variables, frozen)
+    }
+
+    fn parts(&self) -> Option<&MultiOptimizer> {
+        (**self).parts()
+    }
+
     fn slot_groups(&self) -> Vec<usize> {
         (**self).slot_groups()
     }
@@ -276,7 +309,7 @@ impl Optimizer for Box<dyn Optimizer> {
         step: &Step,
         parameters: &mut [f32],
         gradients: &[f32],
-        slots: &mut [Aligned],
+        slots: &mut [&mut [f32]],
     ) {
         (**self).update(step, parameters, gradients, slots);
     }
@@ -308,6 +341,9 @@ const TABLE: &[(&str, Reader)] = &[
     }),
     ("LossScaleOptimizer", |config| {
         Ok(Box::new(LossScaleOptimizer::read(config)?))
+    }),
+    ("MultiOptimizer", |config| {
+        Ok(Box::new(MultiOptimizer::read(config)?))
     }),
     (OURS, |config| Ok(Box::new(LBFGS::read(config)?))),
 ];
@@ -391,10 +427,13 @@ fn read(config: &Config) -> Result<Box<dyn Optimizer>> {
 mod tests {
     use super::*;
 
+    /// Some wrap others, and have no defaults.
+    fn alone((name, _): &&(&str, Reader)) -> bool {
+        !["LossScaleOptimizer", "MultiOptimizer"].contains(name)
+    }
+
     #[test]
     fn every_name_gives_its_class_and_its_config_back() {
-        // One wraps another, and has no defaults.
-        let alone = |(name, _): &&(&str, Reader)| *name != "LossScaleOptimizer";
         for (name, _) in TABLE.iter().filter(alone) {
             let optimizer = get(&name.to_lowercase()).unwrap();
             assert_eq!(optimizer.class_name(), *name);
@@ -413,7 +452,6 @@ mod tests {
 
     #[test]
     fn the_first_step_of_each_goes_down_the_gradient() {
-        let alone = |(name, _): &&(&str, Reader)| *name != "LossScaleOptimizer";
         for (name, _) in TABLE.iter().filter(alone) {
             let optimizer = get(name).unwrap();
             let variables = [Variable::new("w", 0..20, &[4, 5])];

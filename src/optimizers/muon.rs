@@ -9,7 +9,6 @@ use super::moments::{Decay, floor, step_size, towards};
 use super::settings::{Settings, builders, decay_rate, not_negative};
 use super::{Optimizer, Step, Variable};
 use crate::error::{Error, Result};
-use crate::kernels::aligned::Aligned;
 use crate::kernels::elementwise::zip_in_place;
 use crate::kernels::matmul::{Epilogue, Matrix, matmul};
 use crate::kernels::reduce;
@@ -339,7 +338,13 @@ impl Optimizer for Muon {
         self.settings.validate(class_name)
     }
 
-    fn update(&self, step: &Step, weights: &mut [f32], gradients: &[f32], slots: &mut [Aligned]) {
+    fn update(
+        &self,
+        step: &Step,
+        weights: &mut [f32],
+        gradients: &[f32],
+        slots: &mut [&mut [f32]],
+    ) {
         let [m, v] = slots else { return };
         if step.variables.is_empty() {
             // Without shapes there are no matrices.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::config::Config;
 use super::moments::{Decay, floor, towards};
 use super::settings::{builders, decay_rate, not_negative};
-use super::{Aligned, Optimizer, Settings, Step, pass};
+use super::{Optimizer, Settings, Step, pass};
 use crate::error::Result;
 
 /// Adam with Nesterov momentum, which looks one step ahead.
@@ -111,7 +111,13 @@ impl Optimizer for Nadam {
         self.settings.validate("Nadam")
     }
 
-    fn update(&self, step: &Step, weights: &mut [f32], gradients: &[f32], slots: &mut [Aligned]) {
+    fn update(
+        &self,
+        step: &Step,
+        weights: &mut [f32],
+        gradients: &[f32],
+        slots: &mut [&mut [f32]],
+    ) {
         let [m, v] = slots else { return };
         let rate = f64::from(step.learning_rate);
         let power_2 = self.beta_2.power(step.iteration + 1);

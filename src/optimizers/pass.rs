@@ -2,7 +2,6 @@
 
 use std::array;
 
-use crate::kernels::aligned::Aligned;
 use crate::kernels::{parallel, simd};
 
 /// Elements taken together: one vector of AVX-512, two of AVX2, four of NEON.
@@ -23,25 +22,24 @@ type Lanes = [f32; LANES];
 /// # Examples
 ///
 /// ```
-/// use horn::optimizers::{Aligned, pass};
+/// use horn::optimizers::pass;
 ///
 /// let mut weights = [1.0, 2.0, 3.0];
-/// let mut total = Aligned::zeros(3);
+/// let mut total = [0.0; 3];
 /// pass(&mut weights, &[1.0, 0.0, -1.0], [&mut total], |w, g, [total]| {
 ///     let total = total + g;
 ///     (w - 0.5 * total, [total])
 /// });
 /// assert_eq!(weights, [0.5, 2.0, 3.5]);
-/// assert_eq!(total[..], [1.0, 0.0, -1.0]);
+/// assert_eq!(total, [1.0, 0.0, -1.0]);
 /// ```
 #[inline]
 pub fn pass<const S: usize>(
     parameters: &mut [f32],
     gradients: &[f32],
-    slots: [&mut Aligned; S],
+    slots: [&mut [f32]; S],
     rule: impl Fn(f32, f32, [f32; S]) -> (f32, [f32; S]) + Sync,
 ) {
-    let slots = slots.map(|slot| &mut slot[..]);
     let length = slots
         .iter()
         .map(|slot| slot.len())
@@ -189,6 +187,7 @@ fn vector<const S: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::aligned::Aligned;
 
     fn rule(w: f32, g: f32, [a, b]: [f32; 2]) -> (f32, [f32; 2]) {
         let a = a.mul_add(0.9, g);

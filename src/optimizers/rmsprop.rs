@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::config::Config;
 use super::moments::{floor, flush, towards};
 use super::settings::{builders, decay_rate, not_negative};
-use super::{Aligned, Optimizer, Settings, Step, pass};
+use super::{Optimizer, Settings, Step, pass};
 use crate::error::{Error, Result};
 
 /// Divides the gradient by the root of a running mean of its square.
@@ -131,7 +131,13 @@ impl Optimizer for RMSprop {
         self.settings.validate("RMSprop")
     }
 
-    fn update(&self, step: &Step, weights: &mut [f32], gradients: &[f32], slots: &mut [Aligned]) {
+    fn update(
+        &self,
+        step: &Step,
+        weights: &mut [f32],
+        gradients: &[f32],
+        slots: &mut [&mut [f32]],
+    ) {
         let rate = step.learning_rate;
         let fresh = (1.0 - self.rho) as f32;
         let (momentum, epsilon) = (self.momentum as f32, self.epsilon as f32);

@@ -7,7 +7,6 @@ use super::moments::{Decay, floor, towards};
 use super::settings::{Settings, builders, decay_rate, not_negative};
 use super::{Optimizer, Step, pass};
 use crate::error::{Error, Result};
-use crate::kernels::aligned::Aligned;
 
 /// Adam that needs no falling learning rate: it trains at a point between the fast iterates and
 /// their average.
@@ -116,7 +115,7 @@ impl Optimizer for ScheduleFreeAdamW {
         2
     }
 
-    fn begin(&self, weights: &[f32], slots: &mut [Aligned]) {
+    fn begin(&self, weights: &[f32], slots: &mut [&mut [f32]]) {
         if let Some(z) = slots.first_mut() {
             z.iter_mut().zip(weights).for_each(|(z, w)| *z = *w);
         }
@@ -133,7 +132,13 @@ impl Optimizer for ScheduleFreeAdamW {
         self.settings.validate(class_name)
     }
 
-    fn update(&self, step: &Step, weights: &mut [f32], gradients: &[f32], slots: &mut [Aligned]) {
+    fn update(
+        &self,
+        step: &Step,
+        weights: &mut [f32],
+        gradients: &[f32],
+        slots: &mut [&mut [f32]],
+    ) {
         let [z, v] = slots else { return };
         let count = (step.iteration + 1) as f64;
         let warm = match self.warmup_steps {

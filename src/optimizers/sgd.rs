@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::config::Config;
 use super::moments::{floor, flush};
 use super::settings::builders;
-use super::{Aligned, Optimizer, Settings, Step, pass};
+use super::{Optimizer, Settings, Step, pass};
 use crate::error::{Error, Result};
 
 /// Gradient descent, with momentum if you like.
@@ -103,7 +103,13 @@ impl Optimizer for SGD {
         self.settings.validate("SGD")
     }
 
-    fn update(&self, step: &Step, weights: &mut [f32], gradients: &[f32], slots: &mut [Aligned]) {
+    fn update(
+        &self,
+        step: &Step,
+        weights: &mut [f32],
+        gradients: &[f32],
+        slots: &mut [&mut [f32]],
+    ) {
         let rate = step.learning_rate;
         let [velocity] = slots else {
             pass(weights, gradients, [], move |w, g, []| {

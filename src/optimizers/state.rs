@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Optimizer, Settings};
+use super::{MultiOptimizer, Optimizer, Settings};
 use crate::kernels::aligned::Aligned;
 use crate::kernels::{elementwise, reduce};
 
@@ -180,28 +180,23 @@ impl State {
         if !optimizer.accepts(gradients) {
             return;
         }
-        if self.iterations == 0 {
-            optimizer.begin(parameters, &mut self.slots);
-        }
-        let settings = optimizer.settings();
-        // A schedule counts batches, an optimizer its updates.
-        let learning_rate = settings.learning_rate.rate(self.iterations);
-        let every = settings.gradient_accumulation_steps.unwrap_or(1).max(1);
-        let updates = self.iterations / every;
-
-        if self.accumulate(every, gradients) {
-            clip(optimizer, variables, gradients);
-            if optimizer.decays_apart() {
-                decay_apart(optimizer, variables, parameters, learning_rate);
-            } else if let Some(decay) = settings.weight_decay {
-                let shrink = decay * learning_rate;
-                decay_weights(optimizer, variables, parameters, shrink);
+        let iterations = self.iterations;
+        let average = self.average.as_deref_mut();
+        let accumulator = self.accumulator.as_deref_mut();
+        with_views(&mut self.slots, |slots| {
+            let mut span = Span {
+                variables,
+                parameters,
+                gradients,
+                slots,
+                average,
+                accumulator,
+            };
+            match optimizer.parts() {
+                None => span.step(optimizer, iterations),
+                Some(parts) => span.step_parts(parts, iterations),
             }
-            let step = Step::new(updates, learning_rate, variables);
-            optimizer.update(&step, parameters, gradients, &mut self.slots);
-        }
-
-        self.follow(settings, updates, parameters);
+        });
         self.iterations += 1;
     }
 
@@ -227,47 +222,13 @@ impl State {
             loss,
             evaluate,
         });
-        self.follow(settings, self.iterations, parameters);
+        follow(
+            settings,
+            self.iterations,
+            self.average.as_deref_mut(),
+            parameters,
+        );
         self.iterations += 1;
-    }
-
-    /// With `use_ema`, the average follows the weights, and overwrites them when it is time.
-    fn follow(&mut self, settings: &Settings, updates: u64, parameters: &mut [f32]) {
-        if settings.use_ema
-            && let Some(average) = &mut self.average
-        {
-            let momentum = if updates == 0 {
-                0.0
-            } else {
-                settings.ema_momentum
-            };
-            elementwise::zip_in_place(average, parameters, |average, w| {
-                momentum * average + (1.0 - momentum) * w
-            });
-            if let Some(frequency) = settings.ema_overwrite_frequency
-                && (updates + 1).is_multiple_of(frequency)
-            {
-                copy(average, parameters);
-            }
-        }
-    }
-
-    /// Adds to what was accumulated; whether it is time to update, with `gradients` the mean.
-    fn accumulate(&mut self, every: u64, gradients: &mut [f32]) -> bool {
-        if every == 1 {
-            return true;
-        }
-        let Some(accumulator) = &mut self.accumulator else {
-            return true;
-        };
-        if !(self.iterations + 1).is_multiple_of(every) {
-            elementwise::add_assign(accumulator, gradients);
-            return false;
-        }
-        let steps = every as f32;
-        elementwise::zip_in_place(gradients, accumulator, |g, sum| (g + sum) / steps);
-        accumulator.fill(0.0);
-        true
     }
 
     /// Ends a training: with `use_ema`, the average becomes the weights.
@@ -356,15 +317,182 @@ impl State {
     }
 }
 
+/// How many slots an optimizer may have without allocating in each step.
+pub(super) const FEW: usize = 8;
+
+/// Calls `f` with the slots as slices.
+fn with_views(slots: &mut [Aligned], f: impl FnOnce(&mut [&mut [f32]])) {
+    let mut few: [&mut [f32]; FEW] = Default::default();
+    match few.get_mut(..slots.len()) {
+        Some(views) => {
+            for (view, slot) in views.iter_mut().zip(slots) {
+                *view = slot;
+            }
+            f(views);
+        }
+        None => {
+            let mut views: Vec<&mut [f32]> = slots.iter_mut().map(|slot| &mut slot[..]).collect();
+            f(&mut views);
+        }
+    }
+}
+
+/// Some of the arena, all of it or one variable, with what is kept for it.
+struct Span<'s, 'a> {
+    variables: &'s [Variable<'s>],
+    parameters: &'s mut [f32],
+    gradients: &'s mut [f32],
+    slots: &'s mut [&'a mut [f32]],
+    average: Option<&'s mut [f32]>,
+    accumulator: Option<&'s mut [f32]>,
+}
+
+impl Span<'_, '_> {
+    /// A step of an optimizer for all of it.
+    fn step(&mut self, optimizer: &dyn Optimizer, iterations: u64) {
+        let ready = self.accumulate(optimizer.settings(), iterations);
+        self.update(optimizer, iterations, ready, (1.0, None));
+    }
+
+    /// A step of each optimizer for the variables that are its own.
+    fn step_parts(&mut self, parts: &MultiOptimizer, iterations: u64) {
+        let factor = parts.settings().learning_rate.rate(iterations);
+        for (part, optimizer) in parts.optimizers().enumerate() {
+            let settings = optimizer.settings();
+            let own = || parts.variables_of(part, self.variables);
+            let (mut ready, mut squares) = (true, 0.0);
+            for variable in own() {
+                self.of(variable, |span| {
+                    if iterations == 0 {
+                        // The arenas of the slots are those of all parts.
+                        let slots = span.slots.iter_mut().enumerate();
+                        slots.for_each(|(i, slot)| slot.fill(optimizer.initial(i)));
+                    }
+                    ready = span.accumulate(settings, iterations);
+                    if settings.global_clipnorm.is_some() {
+                        squares += reduce::sum_of_squares(span.gradients);
+                    }
+                });
+            }
+            let norm = Some(squares.sqrt());
+            for variable in own() {
+                self.of(variable, |span| {
+                    span.update(optimizer, iterations, ready, (factor, norm));
+                });
+            }
+        }
+    }
+
+    /// Adds the gradients to what was accumulated; whether it is time to update, and the gradients
+    /// are the mean.
+    fn accumulate(&mut self, settings: &Settings, iterations: u64) -> bool {
+        let every = settings.gradient_accumulation_steps.unwrap_or(1);
+        let Some(accumulator) = &mut self.accumulator else {
+            return true;
+        };
+        if every <= 1 {
+            return true;
+        }
+        if !(iterations + 1).is_multiple_of(every) {
+            elementwise::add_assign(accumulator, self.gradients);
+            return false;
+        }
+        let steps = every as f32;
+        elementwise::zip_in_place(self.gradients, accumulator, |g, sum| (g + sum) / steps);
+        accumulator.fill(0.0);
+        true
+    }
+
+    /// Clips, decays, updates and averages, with the learning rate times `factor`; `norm` is that of
+    /// all gradients, where this is not all.
+    fn update(
+        &mut self,
+        optimizer: &dyn Optimizer,
+        iterations: u64,
+        ready: bool,
+        (factor, norm): (f32, Option<f32>),
+    ) {
+        let (variables, parameters) = (self.variables, &mut *self.parameters);
+        // Another part may have more slots.
+        let count = optimizer.slots().min(self.slots.len());
+        let slots = self.slots.get_mut(..count).unwrap_or_default();
+        if iterations == 0 {
+            optimizer.begin(parameters, slots);
+        }
+        let settings = optimizer.settings();
+        // A schedule counts batches, an optimizer its updates.
+        let learning_rate = settings.learning_rate.rate(iterations) * factor;
+        let every = settings.gradient_accumulation_steps.unwrap_or(1).max(1);
+        let updates = iterations / every;
+        if ready {
+            clip(settings, variables, self.gradients, norm);
+            if optimizer.decays_apart() {
+                decay_apart(optimizer, variables, parameters, learning_rate);
+            } else if let Some(decay) = settings.weight_decay {
+                let shrink = decay * learning_rate;
+                decay_weights(optimizer, variables, parameters, shrink);
+            }
+            let step = Step::new(updates, learning_rate, variables);
+            optimizer.update(&step, parameters, self.gradients, slots);
+        }
+        follow(settings, updates, self.average.as_deref_mut(), parameters);
+    }
+
+    /// Calls `f` with one variable, as an arena of its own.
+    fn of(&mut self, variable: &Variable, f: impl FnOnce(&mut Span)) {
+        let range = || variable.range.clone();
+        let mut few: [&mut [f32]; FEW] = Default::default();
+        let mut count = 0;
+        for (view, slot) in few.iter_mut().zip(self.slots.iter_mut()) {
+            *view = slot.get_mut(range()).unwrap_or_default();
+            count += 1;
+        }
+        let own = Variable {
+            range: 0..variable.range.len(),
+            ..variable.clone()
+        };
+        f(&mut Span {
+            variables: std::slice::from_ref(&own),
+            parameters: self.parameters.get_mut(range()).unwrap_or_default(),
+            gradients: self.gradients.get_mut(range()).unwrap_or_default(),
+            slots: few.get_mut(..count).unwrap_or_default(),
+            average: self.average.as_deref_mut().and_then(|a| a.get_mut(range())),
+            accumulator: self
+                .accumulator
+                .as_deref_mut()
+                .and_then(|a| a.get_mut(range())),
+        });
+    }
+}
+
+/// The average follows the weights, and overwrites them when it is time. Without `use_ema`, where
+/// another part has it, the average is the weights.
+fn follow(settings: &Settings, updates: u64, average: Option<&mut [f32]>, parameters: &mut [f32]) {
+    let Some(average) = average else { return };
+    let momentum = match settings.use_ema && updates > 0 {
+        true => settings.ema_momentum,
+        false => 0.0,
+    };
+    elementwise::zip_in_place(average, parameters, |average, w| {
+        momentum * average + (1.0 - momentum) * w
+    });
+    if settings.use_ema
+        && let Some(frequency) = settings.ema_overwrite_frequency
+        && (updates + 1).is_multiple_of(frequency)
+    {
+        copy(average, parameters);
+    }
+}
+
 /// Copies as much as both hold.
 fn copy(from: &[f32], to: &mut [f32]) {
     let length = from.len().min(to.len());
     to[..length].copy_from_slice(&from[..length]);
 }
 
-/// Clips the gradients in the one way that is set.
-fn clip(optimizer: &dyn Optimizer, variables: &[Variable], gradients: &mut [f32]) {
-    let settings = optimizer.settings();
+/// Clips the gradients in the one way that is set; `norm` is that of all of them, where these are
+/// only some.
+fn clip(settings: &Settings, variables: &[Variable], gradients: &mut [f32], norm: Option<f32>) {
     if let Some(limit) = settings.clipnorm {
         for variable in variables {
             if let Some(gradient) = gradients.get_mut(variable.range.clone()) {
@@ -373,7 +501,7 @@ fn clip(optimizer: &dyn Optimizer, variables: &[Variable], gradients: &mut [f32]
             }
         }
     } else if let Some(limit) = settings.global_clipnorm {
-        let norm = reduce::sum_of_squares(gradients).sqrt();
+        let norm = norm.unwrap_or_else(|| reduce::sum_of_squares(gradients).sqrt());
         // As in Keras, an infinite gradient turns all of them to NaN here, to be seen.
         let norm = if norm.is_finite() { norm } else { f32::NAN };
         scale_down(gradients, norm, limit);

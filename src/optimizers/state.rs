@@ -318,9 +318,10 @@ impl State {
 }
 
 /// How many slots an optimizer may have without allocating in each step.
-pub(super) const FEW: usize = 8;
+pub(super) const FEW: usize = 4;
 
 /// Calls `f` with the slots as slices.
+#[inline(always)]
 fn with_views(slots: &mut [Aligned], f: impl FnOnce(&mut [&mut [f32]])) {
     let mut few: [&mut [f32]; FEW] = Default::default();
     match few.get_mut(..slots.len()) {
@@ -349,6 +350,7 @@ struct Span<'s, 'a> {
 
 impl Span<'_, '_> {
     /// A step of an optimizer for all of it.
+    #[inline(always)]
     fn step(&mut self, optimizer: &dyn Optimizer, iterations: u64) {
         let ready = self.accumulate(optimizer.settings(), iterations);
         self.update(optimizer, iterations, ready, (1.0, None));
@@ -385,6 +387,7 @@ impl Span<'_, '_> {
 
     /// Adds the gradients to what was accumulated; whether it is time to update, and the gradients
     /// are the mean.
+    #[inline(always)]
     fn accumulate(&mut self, settings: &Settings, iterations: u64) -> bool {
         let every = settings.gradient_accumulation_steps.unwrap_or(1);
         let Some(accumulator) = &mut self.accumulator else {
@@ -405,6 +408,7 @@ impl Span<'_, '_> {
 
     /// Clips, decays, updates and averages, with the learning rate times `factor`; `norm` is that of
     /// all gradients, where this is not all.
+    #[inline(always)]
     fn update(
         &mut self,
         optimizer: &dyn Optimizer,
@@ -467,6 +471,7 @@ impl Span<'_, '_> {
 
 /// The average follows the weights, and overwrites them when it is time. Without `use_ema`, where
 /// another part has it, the average is the weights.
+#[inline(always)]
 fn follow(settings: &Settings, updates: u64, average: Option<&mut [f32]>, parameters: &mut [f32]) {
     let Some(average) = average else { return };
     let momentum = match settings.use_ema && updates > 0 {

@@ -1,6 +1,7 @@
 //! Regularizers and constraints in a model that is trained, and variables that layers update.
 
 use horn::constraints::{MaxNorm, NonNeg, UnitNorm};
+use horn::layers::ActivityRegularization;
 use horn::prelude::*;
 use horn::regularizers::{L1, L2, Regularizer};
 
@@ -38,6 +39,32 @@ fn the_loss_holds_the_penalty() -> Result<()> {
         (difference - penalty).abs() < 1e-5,
         "{difference} {penalty}"
     );
+    Ok(())
+}
+
+/// Every layer can ask for it, as every layer of Keras can, and its configuration says so.
+#[test]
+fn the_outputs_of_any_layer_can_cost() -> Result<()> {
+    let (x, y) = data();
+    let ruled = LayerNormalization::new().activity_regularizer(L2::new(0.25));
+    let json = horn::layers::to_keras(&ruled);
+    assert_eq!(json["config"]["activity_regularizer"]["class_name"], "L2");
+    let again = horn::layers::from_keras(&json)?;
+    assert_eq!(horn::layers::to_keras(&again), json);
+    let plain = horn::layers::to_keras(&LayerNormalization::new());
+    assert!(plain["config"].get("activity_regularizer").is_none());
+    let score = |add: &dyn Fn(Sequential) -> Sequential| {
+        let mut model = add(Sequential::new().seed(1).add(Input::new([3]))).add(Dense::new(1));
+        model.compile(Compile::new(Adam::new(), MeanSquaredError::new()))?;
+        Ok::<f32, Error>(model.evaluate(&x, &y)?[0])
+    };
+    let apart = score(&|model| {
+        model
+            .add(LayerNormalization::new())
+            .add(ActivityRegularization::new(0.0, 0.25))
+    })?;
+    assert_eq!(score(&|model| model.add(again.clone()))?, apart);
+    assert_ne!(score(&|model| model.add(LayerNormalization::new()))?, apart);
     Ok(())
 }
 

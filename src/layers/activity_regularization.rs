@@ -1,14 +1,12 @@
 //! [`ActivityRegularization`].
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 
 use super::config::Base;
 use super::{Layer, shared_settings};
 use crate::error::Result;
 use crate::graph::{Scope, Value};
-use crate::regularizers::{L1L2, Regularizer, check_factor};
+use crate::regularizers::{L1L2, check_factor};
 
 /// Adds `(l1 Σ|x| + l2 Σx²) / batch` to the loss, and gives its inputs out as they are.
 ///
@@ -49,8 +47,7 @@ impl ActivityRegularization {
 
 impl Layer for ActivityRegularization {
     fn call(&self, scope: &mut Scope, x: &Value) -> Value {
-        let penalty: Arc<dyn Regularizer> = Arc::new(L1L2::new(self.l1, self.l2));
-        scope.regularize_activity(x, &Some(penalty));
+        scope.regularize_activity(x, &L1L2::new(self.l1, self.l2));
         x.clone()
     }
 

@@ -1,16 +1,36 @@
 //! How layers are written to and read from Keras's configurations.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use crate::regularizers::{self, Regularizer};
+
 /// The settings that every layer has.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Base {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) name: Option<String>,
     pub(crate) trainable: bool,
     pub(crate) dtype: Json,
+    #[serde(with = "regularizer", skip_serializing_if = "Option::is_none")]
+    pub(crate) activity_regularizer: Option<Arc<dyn Regularizer>>,
+}
+
+impl PartialEq for Base {
+    fn eq(&self, other: &Self) -> bool {
+        let penalty = |base: &Base| {
+            base.activity_regularizer
+                .as_deref()
+                .map(regularizers::to_keras)
+        };
+        self.name == other.name
+            && self.trainable == other.trainable
+            && self.dtype == other.dtype
+            && penalty(self) == penalty(other)
+    }
 }
 
 impl Default for Base {
@@ -19,6 +39,7 @@ impl Default for Base {
             name: None,
             trainable: true,
             dtype: Json::from("float32"),
+            activity_regularizer: None,
         }
     }
 }
@@ -47,9 +68,22 @@ pub(crate) fn written<L: Serialize>(layer: &L) -> Json {
 
 /// The builder methods and trait methods that every layer of ours has, written once.
 ///
-/// `(layer masked)` is for layers that treat each step of a sequence by itself.
+/// `(builder plain)` is for layers that keep their activity regularizer apart, `(layer masked)` for layers that treat each step of a sequence by itself.
 macro_rules! shared_settings {
     (builder) => {
+        $crate::layers::shared_settings!(builder plain);
+
+        /// What is added to the loss for the outputs, divided by the rows of the batch. Default:
+        /// nothing.
+        pub fn activity_regularizer(
+            mut self,
+            regularizer: impl $crate::regularizers::Regularizer + 'static,
+        ) -> Self {
+            self.base.activity_regularizer = Some(std::sync::Arc::new(regularizer));
+            self
+        }
+    };
+    (builder plain) => {
         /// Gives the layer a name; without one the model numbers it by its class.
         pub fn name(mut self, name: impl Into<String>) -> Self {
             self.base.name = Some(name.into());
@@ -76,6 +110,10 @@ macro_rules! shared_settings {
 
         fn trainable(&self) -> bool {
             self.base.trainable
+        }
+
+        fn activity_regularizer(&self) -> Option<&dyn $crate::regularizers::Regularizer> {
+            self.base.activity_regularizer.as_deref()
         }
 
         fn config(&self) -> serde_json::Value {

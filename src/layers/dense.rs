@@ -123,7 +123,7 @@ impl Dense {
     rules_builder!(kernel);
     rules_builder!(bias);
     rules_builder!(activity);
-    shared_settings!(builder);
+    shared_settings!(builder plain);
 }
 
 impl Layer for Dense {
@@ -152,7 +152,9 @@ impl Layer for Dense {
             );
         }
         let y = self.activation.call(&y);
-        scope.regularize_activity(&y, &self.activity_regularizer);
+        if let Some(regularizer) = &self.activity_regularizer {
+            scope.regularize_activity(&y, regularizer);
+        }
         y
     }
 

@@ -143,7 +143,7 @@ impl EinsumDense {
     rules_builder!(kernel);
     rules_builder!(bias);
     rules_builder!(activity);
-    shared_settings!(builder);
+    shared_settings!(builder plain);
 }
 
 /// An initializer that scales by the number of inputs, told which axes of the kernel they are.
@@ -224,7 +224,9 @@ impl Layer for EinsumDense {
             };
         }
         let y = self.activation.call(&y);
-        scope.regularize_activity(&y, &self.activity_regularizer);
+        if let Some(regularizer) = &self.activity_regularizer {
+            scope.regularize_activity(&y, regularizer);
+        }
         y
     }
 

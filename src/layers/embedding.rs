@@ -104,7 +104,7 @@ impl Embedding {
         embeddings_constraint
     );
     rules_builder!(activity);
-    shared_settings!(builder);
+    shared_settings!(builder plain);
 
     /// The table of rows.
     pub(super) fn table(&self, scope: &mut Scope) -> Value {
@@ -144,7 +144,9 @@ impl Layer for Embedding {
         if self.mask_zero {
             scope.set_mask(&y, &x.not_equal(0.0));
         }
-        scope.regularize_activity(&y, &self.activity_regularizer);
+        if let Some(regularizer) = &self.activity_regularizer {
+            scope.regularize_activity(&y, regularizer);
+        }
         y
     }
 

@@ -130,6 +130,7 @@ pub(crate) use rules::rules_builder;
 use crate::error::Result;
 use crate::graph::{Scope, Value};
 use crate::registry::{self, Entry, read};
+use crate::regularizers::Regularizer;
 
 /// A layer: one function from a batch of inputs to a batch of outputs, written in ops.
 ///
@@ -247,6 +248,12 @@ pub trait Layer: Debug + Send + Sync {
         None
     }
 
+    /// What is added to the loss for its outputs, divided by the rows of the batch, beside what it adds
+    /// by itself. Default: nothing.
+    fn activity_regularizer(&self) -> Option<&dyn Regularizer> {
+        None
+    }
+
     /// The settings as Keras writes them, a JSON object.
     fn config(&self) -> Json {
         json!({})
@@ -288,6 +295,10 @@ impl Layer for Arc<dyn Layer> {
 
     fn input_ids(&self) -> Option<usize> {
         self.as_ref().input_ids()
+    }
+
+    fn activity_regularizer(&self) -> Option<&dyn Regularizer> {
+        self.as_ref().activity_regularizer()
     }
 
     fn config(&self) -> Json {
@@ -338,7 +349,7 @@ impl Scope {
     ) -> Vec<Value> {
         self.enter(name, layer.class_name(), trainable);
         let outputs = match layer.validate() {
-            Ok(()) => self.call_masked(layer, inputs),
+            Ok(()) => self.call_ruled(layer, inputs),
             Err(error) => {
                 let error = self.named(error);
                 self.fail_with(error);
@@ -346,6 +357,17 @@ impl Scope {
             }
         };
         self.leave();
+        outputs
+    }
+
+    /// The outputs of a layer, with the penalty on them.
+    fn call_ruled(&mut self, layer: &dyn Layer, inputs: &[Value]) -> Vec<Value> {
+        let outputs = self.call_masked(layer, inputs);
+        if let Some(regularizer) = layer.activity_regularizer() {
+            for output in &outputs {
+                self.regularize_activity(output, regularizer);
+            }
+        }
         outputs
     }
 

@@ -19,16 +19,10 @@ impl Scope {
 
     /// Adds a regularizer's penalty on what a layer gives out, its `activity_regularizer`, divided
     /// by the rows of the batch.
-    pub(crate) fn regularize_activity(
-        &mut self,
-        outputs: &Value,
-        regularizer: &Option<Arc<dyn Regularizer>>,
-    ) {
-        if let Some(regularizer) = regularizer {
-            let rows = outputs.shape().dims().first().copied().unwrap_or(1).max(1);
-            let penalty = self.penalty(outputs, regularizer) / rows as f32;
-            self.add_loss(&penalty);
-        }
+    pub(crate) fn regularize_activity(&mut self, outputs: &Value, regularizer: &dyn Regularizer) {
+        let rows = outputs.shape().dims().first().copied().unwrap_or(1).max(1);
+        let penalty = self.penalty(outputs, regularizer) / rows as f32;
+        self.add_loss(&penalty);
     }
 
     fn penalty(&mut self, value: &Value, regularizer: &dyn Regularizer) -> Value {

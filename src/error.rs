@@ -114,7 +114,7 @@ pub enum Error {
     },
     /// The loss turned NaN or infinite while training.
     #[error(
-        "the loss turned {value} in epoch {epoch}, batch {batch}: try a smaller learning rate, scaled inputs, or `clipnorm`"
+        "the loss turned {value} in epoch {epoch}, batch {batch}{}: try a smaller learning rate, scaled inputs, or `clipnorm`", because(.cause)
     )]
     Diverged {
         /// The epoch, counted from 1 as it is printed.
@@ -123,6 +123,9 @@ pub enum Error {
         batch: usize,
         /// The loss.
         value: f32,
+        /// What was first not finite: a weight, or what a layer gave and for which rows. Empty where
+        /// that is not known.
+        cause: String,
     },
     /// A text file could not be read as numbers.
     #[error("{path}, line {line}, column {column}: {message}")]
@@ -176,6 +179,14 @@ pub enum Error {
         /// What it said.
         message: String,
     },
+}
+
+/// `, because ...`
+fn because(cause: &str) -> String {
+    match cause {
+        "" => String::new(),
+        cause => format!(", because {cause}"),
+    }
 }
 
 impl Error {

@@ -15,22 +15,29 @@ use horn::prelude::*;
 struct Counting;
 
 static COUNT: AtomicUsize = AtomicUsize::new(0);
+/// The bytes that are allocated now.
+static LIVE: AtomicUsize = AtomicUsize::new(0);
 
 // SAFETY: all that is asked is handed on to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.fetch_add(1, Ordering::Relaxed);
+        LIVE.fetch_add(layout.size(), Ordering::Relaxed);
         unsafe { System.alloc(layout) }
     }
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         COUNT.fetch_add(1, Ordering::Relaxed);
+        LIVE.fetch_add(layout.size(), Ordering::Relaxed);
         unsafe { System.alloc_zeroed(layout) }
     }
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         COUNT.fetch_add(1, Ordering::Relaxed);
+        LIVE.fetch_add(size, Ordering::Relaxed);
+        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
         unsafe { System.realloc(pointer, layout, size) }
     }
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
         unsafe { System.dealloc(pointer, layout) }
     }
 }
@@ -304,8 +311,31 @@ fn steps_on_datasets() {
     );
 }
 
+/// However often a model predicts or is trained on, what it holds does not grow.
+fn memory_is_flat() {
+    let mut model = compiled(tutorial(), binary(Adam::new()));
+    let (x, y) = (x(), y());
+    let mut use_it = |predictions: usize, fits: usize| {
+        for i in 0..predictions {
+            // Batches of several sizes, so that plans come and go.
+            let rows = 1 + i % 40;
+            model.predict(&x.slice(s![..rows, ..])).unwrap();
+        }
+        for _ in 0..fits {
+            model
+                .fit(&x, &y, Fit::new().batch_size(10).verbose(0))
+                .unwrap();
+        }
+        LIVE.load(Ordering::Relaxed)
+    };
+    let before = use_it(400, 2);
+    let after = use_it(4000, 40);
+    assert!(after <= before + 1024, "{before} bytes, then {after}");
+}
+
 #[test]
 fn steps_and_predictions_allocate_nothing() {
+    memory_is_flat();
     steps_of_fit();
     steps_on_datasets();
     predictions();

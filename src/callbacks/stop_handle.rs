@@ -45,6 +45,30 @@ impl StopHandle {
         self.stopped.store(true, Ordering::Relaxed);
     }
 
+    /// A switch that Ctrl-C throws, too: the training ends after the step under way, with the history
+    /// so far. A second Ctrl-C ends the program. Needs the feature `ctrlc`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Callback`](crate::Error::Callback) where the program has a handler of its own for Ctrl-C.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use horn::callbacks::StopHandle;
+    /// use horn::prelude::*;
+    ///
+    /// let handle = StopHandle::on_ctrl_c()?;
+    /// let fit = Fit::new().epochs(1000).stop_handle(&handle);
+    /// # Ok::<(), horn::Error>(())
+    /// ```
+    #[cfg(feature = "ctrlc")]
+    pub fn on_ctrl_c() -> Result<Self> {
+        let handle = StopHandle::new();
+        keyboard::listen(&handle)?;
+        Ok(handle)
+    }
+
     /// Whether it was thrown.
     pub fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
@@ -75,5 +99,50 @@ impl Callback for StopHandle {
             control.stop();
         }
         Ok(())
+    }
+}
+
+/// Ctrl-C, of which a program has one handler, for any number of switches.
+#[cfg(feature = "ctrlc")]
+mod keyboard {
+    use std::sync::{Mutex, MutexGuard, OnceLock, Weak};
+
+    use super::*;
+    use crate::error::Error;
+
+    static SWITCHES: Mutex<Vec<Weak<AtomicBool>>> = Mutex::new(Vec::new());
+    /// Whether the handler was set, or why it could not be.
+    static HANDLER: OnceLock<std::result::Result<(), String>> = OnceLock::new();
+
+    pub(super) fn listen(handle: &StopHandle) -> Result<()> {
+        let set = || ctrlc::set_handler(pressed).map_err(|error| error.to_string());
+        HANDLER
+            .get_or_init(set)
+            .clone()
+            .map_err(|message| Error::Callback {
+                name: "StopHandle".into(),
+                message,
+            })?;
+        let mut switches = switches();
+        switches.retain(|switch| switch.strong_count() > 0);
+        switches.push(std::sync::Arc::downgrade(&handle.stopped));
+        Ok(())
+    }
+
+    /// Throws all switches; where none is left to be thrown, ends the program as it would have ended.
+    fn pressed() {
+        let mut thrown = false;
+        for switch in switches().iter().filter_map(Weak::upgrade) {
+            thrown |= !switch.swap(true, Ordering::Relaxed);
+        }
+        if !thrown {
+            std::process::exit(130);
+        }
+    }
+
+    fn switches() -> MutexGuard<'static, Vec<Weak<AtomicBool>>> {
+        SWITCHES
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }

@@ -61,6 +61,7 @@ impl Callback for TerminateOnNaN {
                 epoch: self.epoch + 1,
                 batch: batch + 1,
                 value: loss,
+                cause: String::new(),
             });
         }
         control.print(&format!(

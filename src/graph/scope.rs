@@ -46,6 +46,10 @@ pub struct Scope {
     /// Variables are all declared: a new one is a mistake.
     complete: bool,
     training: bool,
+    /// Whether layers draw at random.
+    noisy: bool,
+    /// What each layer gave, by its path.
+    layers: Vec<(String, Vec<NodeId>)>,
     levels: Vec<Level>,
     /// The value of each variable that this graph has read, by its number.
     read: HashMap<usize, Value>,
@@ -93,6 +97,8 @@ impl Initializer for Copied {
 pub(crate) struct Traced {
     pub(crate) graph: Graph,
     pub(crate) variables: Variables,
+    /// What each layer gave, by its path, a layer inside another before that.
+    pub(crate) layers: Vec<(String, Vec<NodeId>)>,
 }
 
 impl Scope {
@@ -103,6 +109,8 @@ impl Scope {
             variables: variables.cloned().unwrap_or_default(),
             complete: variables.is_some(),
             training,
+            noisy: training,
+            layers: Vec::new(),
             levels: vec![Level {
                 trainable: true,
                 ..Level::default()
@@ -124,6 +132,29 @@ impl Scope {
     /// Whether the graph is traced for training: dropout drops, normalization learns.
     pub fn training(&self) -> bool {
         self.training
+    }
+
+    /// Whether what layers draw at random is wanted: in training, and in predictions that ask for it.
+    pub fn noisy(&self) -> bool {
+        self.noisy
+    }
+
+    /// The same scope, in which layers draw at random though it may be none for training.
+    pub(crate) fn with_noise(mut self) -> Scope {
+        self.noisy = true;
+        self
+    }
+
+    /// How often layers have drawn at random.
+    pub(crate) fn draws(&self) -> u64 {
+        self.draws
+    }
+
+    /// Remembers what the layer under way gives.
+    pub(crate) fn gives(&mut self, outputs: &[Value]) {
+        let path = self.level().path.clone();
+        self.layers
+            .push((path, outputs.iter().map(Value::id).collect()));
     }
 
     /// A constant of this shape, row-major.
@@ -536,7 +567,11 @@ impl Scope {
         };
         match graph.error.take() {
             Some(error) => Err(error),
-            None => Ok(Traced { graph, variables }),
+            None => Ok(Traced {
+                graph,
+                variables,
+                layers: self.layers,
+            }),
         }
     }
 }

@@ -73,7 +73,7 @@ impl AlphaDropout {
 
 impl Layer for AlphaDropout {
     fn call(&self, scope: &mut Scope, x: &Value) -> Value {
-        if !scope.training() || self.rate == 0.0 {
+        if !scope.noisy() || self.rate == 0.0 {
             return x.clone();
         }
         if self.rate == 1.0 {

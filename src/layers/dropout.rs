@@ -67,7 +67,7 @@ impl Dropout {
 
 impl Layer for Dropout {
     fn call(&self, scope: &mut Scope, x: &Value) -> Value {
-        if !scope.training() || self.rate == 0.0 {
+        if !scope.noisy() || self.rate == 0.0 {
             return x.clone();
         }
         if self.rate == 1.0 {

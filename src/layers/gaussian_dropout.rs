@@ -56,7 +56,7 @@ impl GaussianDropout {
 
 impl Layer for GaussianDropout {
     fn call(&self, scope: &mut Scope, x: &Value) -> Value {
-        if !scope.training() || self.rate == 0.0 {
+        if !scope.noisy() || self.rate == 0.0 {
             return x.clone();
         }
         if self.rate == 1.0 {

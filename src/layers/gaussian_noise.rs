@@ -53,7 +53,7 @@ impl GaussianNoise {
 
 impl Layer for GaussianNoise {
     fn call(&self, scope: &mut Scope, x: &Value) -> Value {
-        if !scope.training() || self.stddev == 0.0 {
+        if !scope.noisy() || self.stddev == 0.0 {
             return x.clone();
         }
         x + scope.random_normal(x.shape().dims(), 0.0, self.stddev, self.seed)

@@ -356,6 +356,7 @@ impl Scope {
                 inputs.to_vec()
             }
         };
+        self.gives(&outputs);
         self.leave();
         outputs
     }

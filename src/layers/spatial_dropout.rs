@@ -23,7 +23,7 @@ fn drop_channels(
             x.shape()
         ));
     }
-    if !scope.training() || rate == 0.0 {
+    if !scope.noisy() || rate == 0.0 {
         return x.clone();
     }
     if rate == 1.0 {

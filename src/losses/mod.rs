@@ -391,6 +391,34 @@ pub fn compute(
     }
 }
 
+/// What each sample costs, `(batch)`: the mean over those of its places that count.
+pub(crate) fn per_sample(
+    loss: &dyn Loss,
+    y_true: &Value,
+    y_pred: &Value,
+    mask: Option<&Value>,
+) -> Value {
+    let costs = loss.call(y_true, y_pred);
+    let batch = y_pred.shape().dims().first().copied().unwrap_or(1);
+    if costs.shape().dims().first() != Some(&batch) {
+        return costs.fail(format!(
+            "`{}` is a loss of the whole batch, not of each sample",
+            loss.name()
+        ));
+    }
+    let of_outputs = mask.map(|mask| beside(mask, &costs));
+    let mask = match (loss.mask(y_true, &costs), of_outputs) {
+        (Some(own), Some(of_outputs)) => Some(own * of_outputs),
+        (own, of_outputs) => own.or(of_outputs),
+    };
+    let places = [batch, costs.shape().size() / batch.max(1)];
+    let flat = |value: &Value| value.broadcast_to(costs.shape()).reshape(places);
+    match mask {
+        None => flat(&costs).mean(-1),
+        Some(mask) => flat(&(&costs * &mask)).sum(-1) / divisor(&flat(&mask).sum(-1)),
+    }
+}
+
 /// Every loss: Keras's class, its other names, and how it is made.
 #[rustfmt::skip]
 const TABLE: &[Entry<dyn Loss>] = &[

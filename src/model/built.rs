@@ -29,6 +29,12 @@ pub(crate) struct Built {
     pub(crate) plans: Plans,
 }
 
+/// A model that was traced, for more to be made of its outputs.
+pub(crate) struct Sketch {
+    pub(crate) scope: Scope,
+    pub(crate) outputs: Vec<Value>,
+}
+
 /// The batch with which a model is first traced; not 1, which stretches.
 const TRIAL: usize = 2;
 
@@ -93,15 +99,10 @@ impl Built {
 
     fn trace(&self, network: &Network, heads: &[Head], key: Key) -> Result<Plan> {
         let training = matches!(key.mode, Mode::Train { .. });
-        let mut scope = Scope::new(Some(&self.variables), training);
-        let inputs = inputs(&mut scope, key.batch, &self.rows)?;
-        let flow = network.trace(&mut scope, &inputs);
-        let outputs: Vec<Value> = network
-            .outputs
-            .iter()
-            .filter_map(|source| flow.get(*source).cloned())
-            .collect();
-        drop((flow, inputs));
+        let scope = Scope::new(Some(&self.variables), training);
+        let Sketch {
+            mut scope, outputs, ..
+        } = self.sketch(network, scope, key.batch)?;
         let mut goal = Goal {
             outputs: outputs.iter().map(Value::id).collect(),
             ..Goal::default()
@@ -118,6 +119,46 @@ impl Built {
         drop(outputs);
         let traced = scope.finish()?;
         Ok(Plan::new(traced.graph, &self.variables, &goal))
+    }
+
+    /// The model's outputs for a batch, in a scope for more to be made of them.
+    pub(crate) fn sketch(
+        &self,
+        network: &Network,
+        mut scope: Scope,
+        batch: usize,
+    ) -> Result<Sketch> {
+        let inputs = inputs(&mut scope, batch, &self.rows)?;
+        let flow = network.trace(&mut scope, &inputs);
+        let sources = network.outputs.iter();
+        let outputs = sources.filter_map(|source| flow.get(*source).cloned());
+        let outputs = outputs.collect();
+        Ok(Sketch { scope, outputs })
+    }
+
+    /// What each sample of a batch costs: the weighted sum over the outputs that have a loss.
+    pub(crate) fn sample_losses(
+        &self,
+        sketch: &mut Sketch,
+        heads: &[Head],
+        (batch, labels): (usize, usize),
+    ) -> Value {
+        let mut total: Option<Value> = None;
+        for (number, head) in heads.iter().enumerate() {
+            let Some(y_pred) = sketch.outputs.get(head.output).cloned() else {
+                continue;
+            };
+            let shape = self.targets(head, batch, labels);
+            let y_true = sketch.scope.input(Port::Targets(number), shape);
+            let mask = sketch.scope.mask(&y_pred);
+            let costs = losses::per_sample(head.loss.as_ref(), &y_true, &y_pred, mask.as_ref());
+            let costs = costs * head.weight;
+            total = Some(match total {
+                None => costs,
+                Some(total) => total + costs,
+            });
+        }
+        total.unwrap_or_else(|| sketch.scope.constant(&vec![0.0; batch], [batch]))
     }
 
     /// The loss that is made small, and that of each output.

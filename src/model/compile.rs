@@ -78,12 +78,12 @@ impl From<&str> for OutputKey {
 }
 
 impl OutputKey {
-    /// The number of the output.
-    fn find(&self, names: &[String]) -> Result<usize> {
+    /// The number of the output, which `owner` asks for.
+    pub(crate) fn find(&self, owner: &str, names: &[String]) -> Result<usize> {
         match self {
             OutputKey::Position(number) if *number < names.len() => Ok(*number),
             OutputKey::Position(number) => Err(Error::argument(
-                "Compile",
+                owner,
                 "output",
                 format!("below {}, the number of the model's outputs", names.len()),
                 number,
@@ -215,6 +215,8 @@ pub(crate) struct Watched {
 #[derive(Debug, Clone)]
 pub(crate) struct Compiled {
     pub(crate) optimizer: Box<dyn Optimizer>,
+    /// The optimizer as it was given, whatever callbacks have made of its learning rate since.
+    given: Box<dyn Optimizer>,
     /// The outputs that have a loss, in order.
     pub(crate) heads: Vec<Head>,
     pub(crate) metrics: Vec<Watched>,
@@ -238,9 +240,27 @@ impl Compiled {
             state: State::new(compile.optimizer.as_ref(), trainable),
             gradients: Aligned::zeros(trainable),
             metrics: watched(&compile, (&heads, &names), built)?,
+            given: compile.optimizer.clone(),
             optimizer: compile.optimizer,
             heads,
         })
+    }
+
+    /// The same for an untrained copy of the model.
+    pub(crate) fn anew(&self, built: &Built) -> Compiled {
+        let mut metrics = self.metrics.clone();
+        metrics
+            .iter_mut()
+            .for_each(|watched| watched.metric.reset());
+        let trainable = built.variables.trainable;
+        Compiled {
+            optimizer: self.given.clone(),
+            given: self.given.clone(),
+            heads: self.heads.clone(),
+            metrics,
+            state: State::new(self.given.as_ref(), trainable),
+            gradients: Aligned::zeros(trainable),
+        }
     }
 
     /// The learning rate of the next step.
@@ -264,7 +284,7 @@ impl Compiled {
 fn heads(compile: &Compile, names: &[String]) -> Result<Vec<Head>> {
     let mut losses: Vec<Option<Arc<dyn Loss>>> = vec![compile.loss.clone(); names.len()];
     for (key, loss) in &compile.losses {
-        if let Some(own) = losses.get_mut(key.find(names)?) {
+        if let Some(own) = losses.get_mut(key.find("Compile", names)?) {
             *own = Some(Arc::clone(loss));
         }
     }
@@ -274,7 +294,7 @@ fn heads(compile: &Compile, names: &[String]) -> Result<Vec<Head>> {
             let expected = "a finite number";
             return Err(Error::argument("Compile", "loss_weight", expected, weight));
         }
-        if let Some(own) = weights.get_mut(key.find(names)?) {
+        if let Some(own) = weights.get_mut(key.find("Compile", names)?) {
             *own = *weight;
         }
     }
@@ -368,7 +388,7 @@ fn asked<'c>(compile: &'c Compile, heads: &[Head], names: &[String]) -> Result<V
             all.extend(every.map(|head| (head, asked.weighted, &asked.metric)));
             continue;
         };
-        let output = key.find(names)?;
+        let output = key.find("Compile", names)?;
         match heads.iter().position(|head| head.output == output) {
             Some(head) => all.push((head, asked.weighted, &asked.metric)),
             None => {

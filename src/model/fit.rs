@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::arrays::{Arrays, AsArrays, IntoArrays};
 use super::built::Built;
 use super::compile::{Compiled, Watched};
+use super::diagnose::{Suspect, diagnose};
 use super::evaluate::{Tally, evaluate, evaluate_feed, update_metrics};
 use super::examples::{Examples, Pick};
 use super::feed::{Feed, Rules};
@@ -477,6 +478,7 @@ struct Training<'t, 'a> {
     variables: &'t [Variable<'t>],
     source: Source<'a>,
     held: Option<Held<'a>>,
+    batch_size: usize,
     /// Whether a loss that is not finite is let through.
     lenient: bool,
     /// Whether it was the training itself that failed, not a callback.
@@ -641,6 +643,7 @@ impl<'t, 'a> Training<'t, 'a> {
             variables,
             source,
             held,
+            batch_size: options.batch_size,
             lenient: options.allow_non_finite,
             failed: false,
             judges: watched.clone(),
@@ -771,7 +774,7 @@ impl<'t, 'a> Training<'t, 'a> {
             if hooked && batch < steps && self.ask(|| hooks.want_batch(batch))? {
                 self.batch_begins(batch, hooks)?;
             }
-            let Some(loss) = self.step(batch, options.batch_size, pass)? else {
+            let Some(loss) = self.step(batch, pass)? else {
                 break;
             };
             self.signals.batches = batch + 1;
@@ -812,12 +815,49 @@ impl<'t, 'a> Training<'t, 'a> {
                 callback.on_non_finite(control, batch, loss)
             })
         });
-        // A callback that says the same means the same: the model as it was.
-        self.failed |= matches!(told, Err(Error::Diverged { .. }));
-        told?;
-        match self.lenient || self.signals.stop {
-            true => Ok(()),
-            false => Err(diverged(epoch, batch, loss)),
+        match told {
+            // A callback that says the same means the same: the model as it was.
+            Err(Error::Diverged { .. }) => self.failed = true,
+            told => {
+                told?;
+                if self.lenient || self.signals.stop {
+                    return Ok(());
+                }
+            }
+        }
+        Err(diverged(epoch, batch, loss, self.cause(batch)))
+    }
+
+    /// Why the loss of this batch is not finite.
+    fn cause(&mut self, batch: usize) -> String {
+        let parts = (self.network, &*self.built, &*self.compiled);
+        match &mut self.source {
+            Source::Arrays(resident) => {
+                let size = self.batch_size;
+                let rows = resident.order.rows(batch * size..(batch + 1) * size);
+                let (pick, examples) = (Pick::Rows(rows), &resident.rows);
+                let fill = |plan: &Plan, workspace: &mut [f32]| {
+                    examples.fill(&pick, plan, workspace);
+                };
+                let suspect = Suspect {
+                    rows: rows.len(),
+                    labels: examples.labels,
+                    fill: &fill,
+                    numbers: Some(rows),
+                };
+                diagnose(parts, self.seed, &suspect)
+            }
+            Source::Dataset(stream) => {
+                let feed = stream.feed();
+                let fill = |plan: &Plan, workspace: &mut [f32]| feed.fill(plan, workspace);
+                let suspect = Suspect {
+                    rows: feed.rows(),
+                    labels: feed.key(true).labels,
+                    fill: &fill,
+                    numbers: None,
+                };
+                diagnose(parts, self.seed, &suspect)
+            }
         }
     }
 
@@ -850,7 +890,8 @@ impl<'t, 'a> Training<'t, 'a> {
 
     /// One batch: gather, forward, metrics, backward, update. Gives its loss before the update, or
     /// nothing when the epoch has no such batch.
-    fn step(&mut self, batch: usize, batch_size: usize, pass: Pass) -> Result<Option<f32>> {
+    fn step(&mut self, batch: usize, pass: Pass) -> Result<Option<f32>> {
+        let batch_size = self.batch_size;
         match &mut self.source {
             Source::Arrays(resident) if batch < resident.steps => {
                 let start = batch * batch_size;
@@ -941,11 +982,12 @@ pub(crate) fn trainable(variables: &Variables) -> Vec<Variable<'_>> {
 }
 
 /// The error of a loss that is not finite; epochs and batches are told counted from 1.
-pub(crate) fn diverged(epoch: usize, batch: usize, value: f32) -> Error {
+pub(crate) fn diverged(epoch: usize, batch: usize, value: f32, cause: String) -> Error {
     Error::Diverged {
         epoch: epoch + 1,
         batch: batch + 1,
         value,
+        cause,
     }
 }
 

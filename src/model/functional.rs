@@ -178,6 +178,43 @@ impl Model {
         Ok(())
     }
 
+    /// An untrained copy, with weights drawn from this seed and the optimizer as `compile` was given it:
+    /// for cross-validation, or to see how much a result owes to its seed.
+    ///
+    /// What layers have learnt by `adapt` stays, and so do the weights of models that are layers and
+    /// were trained before.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use horn::prelude::*;
+    ///
+    /// let (x, y) = (array![[1.0], [2.0]], array![2.0, 4.0]);
+    /// let mut model = Sequential::new().seed(1).add(Dense::new(1).input_dim(1));
+    /// model.compile(Compile::new(SGD::new(), MeanSquaredError::new()))?;
+    /// let mut again = model.fresh(1)?;
+    /// let fit = || Fit::new().epochs(3).verbose(0);
+    /// assert_eq!(model.fit(&x, &y, fit())?, again.fit(&x, &y, fit())?);
+    /// # Ok::<(), horn::Error>(())
+    /// ```
+    pub fn fresh(&self, seed: u64) -> Result<Model> {
+        let mut copy = self.clone();
+        copy.seed = seed;
+        copy.built = None;
+        if self.built.is_some() {
+            copy.build()?;
+        }
+        copy.compiled = match (&self.compiled, &copy.built) {
+            (Some(compiled), Some(built)) => Some(compiled.anew(built)),
+            _ => None,
+        };
+        Ok(copy)
+    }
+
     /// The names of what `evaluate` gives: `loss`, then the loss of each output if there are
     /// several, then the metrics; empty before `compile`.
     ///

@@ -66,6 +66,43 @@ impl History {
         }
     }
 
+    /// Adds the epochs of a later history, of the same or other columns: what one of them has not is
+    /// NaN. Epochs that begin again at 0 go on counting behind those that are there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use horn::prelude::*;
+    ///
+    /// let (x, y) = (array![[0.0_f32], [1.0]], array![1.0_f32, 3.0]);
+    /// let mut model = Sequential::new().add(Dense::new(1).input_dim(1));
+    /// model.compile(Compile::new(Adam::new(), MeanSquaredError::new()))?;
+    /// let mut history = model.fit(&x, &y, Fit::new().epochs(2).verbose(0))?;
+    /// history.append(model.fit(&x, &y, Fit::new().epochs(3).verbose(0))?);
+    /// assert_eq!(history.epochs(), [0, 1, 2, 3, 4]);
+    /// # Ok::<(), horn::Error>(())
+    /// ```
+    pub fn append(&mut self, later: History) {
+        let before = self.len();
+        let next = self.epochs.last().map_or(0, |last| last + 1);
+        let first = later.epochs.first().copied().unwrap_or(0);
+        let shift = next.saturating_sub(first);
+        self.epochs
+            .extend(later.epochs.iter().map(|epoch| epoch + shift));
+        for name in &later.names {
+            if !self.names.contains(name) {
+                self.names.push(name.clone());
+                self.columns.push(vec![f32::NAN; before]);
+            }
+        }
+        for (name, column) in self.names.iter().zip(&mut self.columns) {
+            match later.get(name) {
+                Some(values) => column.extend_from_slice(values),
+                None => column.resize(before + later.len(), f32::NAN),
+            }
+        }
+    }
+
     /// The values of that name, one for each epoch.
     pub fn get(&self, name: &str) -> Option<&[f32]> {
         let place = self.names.iter().position(|other| other == name)?;
@@ -320,6 +357,25 @@ epoch  accuracy    loss
         assert_eq!(std::fs::read_to_string(path).unwrap(), text);
         let error = history(3).save_csv(folder.path()).unwrap_err();
         assert!(matches!(error, Error::Io { .. }));
+    }
+
+    #[test]
+    fn histories_are_appended() {
+        let mut both = history(2);
+        both.append(history(1));
+        assert_eq!(both.epochs(), [0, 1, 2]);
+        assert_eq!(both["loss"], [1.0, 0.5, 1.0]);
+        // A run that was resumed counts on by itself.
+        let mut resumed = History::with_capacity(vec!["loss".into(), "val_loss".into()], 1);
+        resumed.push(7, &[0.25, 0.5]);
+        both.append(resumed);
+        assert_eq!(both.epochs(), [0, 1, 2, 7]);
+        assert_eq!(both["loss"][3], 0.25);
+        assert!(both["accuracy"][3].is_nan() && both["val_loss"][0].is_nan());
+        assert_eq!(both["val_loss"][3], 0.5);
+        let mut first = History::default();
+        first.append(history(2));
+        assert_eq!(first, history(2));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::arrays::AsArrays;
+use super::diagnose::{Suspect, diagnose};
 use super::evaluate::Tally;
 use super::examples::{Examples, Pick};
 use super::fit::{diverged, train, trainable};
@@ -10,6 +11,7 @@ use super::functional::Model;
 use super::plans::{Key, Mode};
 use super::scores::Scores;
 use crate::error::Result;
+use crate::graph::plan::Plan;
 use crate::model::Evaluate;
 
 impl Model {
@@ -62,7 +64,15 @@ impl Model {
         )?;
         prepared.give_back(workspace);
         if !loss.is_finite() {
-            return Err(diverged(0, 0, loss));
+            let fill = |plan: &Plan, workspace: &mut [f32]| examples.fill(&pick, plan, workspace);
+            let suspect = Suspect {
+                rows: examples.len(),
+                labels: examples.labels,
+                fill: &fill,
+                numbers: None,
+            };
+            let cause = diagnose((network, built, compiled), seed, &suspect);
+            return Err(diverged(0, 0, loss, cause));
         }
         let metrics = watched.iter().map(|watched| watched.metric.result());
         let values = std::iter::once(tally.mean())

@@ -22,7 +22,7 @@ use crate::metrics::argmax;
 use crate::ops::{Draw, Port};
 
 /// How many rows are computed at a time.
-const BATCH: usize = 256;
+pub(crate) const BATCH: usize = 256;
 
 /// The work of a batch, in multiply-adds, from which another thread is woken for it.
 const WORK: usize = 1 << 20;
@@ -55,7 +55,7 @@ impl Model {
             [rows, units] => {
                 Array2::from_shape_vec((*rows, *units), values).map_err(|e| unfit(&shape, e))
             }
-            _ => Err(two_axes(&shape)),
+            _ => Err(two_axes(&shape, "predict_nd")),
         }
     }
 
@@ -155,12 +155,7 @@ impl Model {
             }
             prepared.give_back(workspace);
         }
-        let shaped = outputs.into_iter().enumerate().map(|(number, values)| {
-            let shape = built.output(number, rows);
-            let shape = shape.dims();
-            ArrayD::from_shape_vec(IxDyn(shape), values).map_err(|e| unfit(shape, e))
-        });
-        shaped.collect()
+        shaped(outputs, built, rows)
     }
 
     /// The outputs for the inputs of a dataset, which is gone through once: `(rows, units)`.
@@ -184,7 +179,41 @@ impl Model {
     /// assert_eq!(outputs.dim(), (1000, 3));
     /// # Ok::<(), horn::Error>(())
     /// ```
-    pub fn predict_dataset(&self, mut dataset: impl Dataset) -> Result<Array2<f32>> {
+    pub fn predict_dataset(&self, dataset: impl Dataset) -> Result<Array2<f32>> {
+        let (_, built) = self.built_parts("predict_dataset")?;
+        let [output] = built.outputs.as_slice() else {
+            return Err(one_output(built.outputs.len(), "predict_all_dataset"));
+        };
+        if output.rank() != 2 {
+            return Err(two_axes(output.dims(), "predict_all_dataset"));
+        }
+        let mut outputs = self.predict_all_dataset(dataset)?;
+        let output = outputs.pop().unwrap_or_default();
+        let shape = output.shape().to_vec();
+        output.into_dimensionality().map_err(|e| unfit(&shape, e))
+    }
+
+    /// The outputs of a model that has several, one array for each, for the inputs of a dataset, which
+    /// is gone through once; with as many axes as the last layers give.
+    ///
+    /// # Errors
+    ///
+    /// As [`predict_dataset`](Self::predict_dataset).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use horn::data::dataset::from_index;
+    /// use horn::prelude::*;
+    ///
+    /// let x = Input::new([2]).tensor();
+    /// let mut model = Model::new(&x, [Dense::new(2).apply(&x), Dense::new(3).apply(&x)]);
+    /// model.build()?;
+    /// let outputs = model.predict_all_dataset(from_index(1000, |i| ([i, i + 1],)))?;
+    /// assert_eq!(outputs[1].shape(), [1000, 3]);
+    /// # Ok::<(), horn::Error>(())
+    /// ```
+    pub fn predict_all_dataset(&self, mut dataset: impl Dataset) -> Result<Vec<ArrayD<f32>>> {
         let (network, built) = self.built_parts("predict_dataset")?;
         if dataset.length() == Length::Endless {
             let wanted = "one with an end: add `.take(rows)`";
@@ -195,13 +224,8 @@ impl Model {
                 "none",
             ));
         }
-        let [output] = built.outputs.as_slice() else {
-            return Err(one_output(built.outputs.len()));
-        };
-        let &[_, units] = output.dims() else {
-            return Err(two_axes(output.dims()));
-        };
-        let (mut values, mut rows) = (Vec::new(), 0);
+        let mut outputs: Vec<Vec<f32>> = vec![Vec::new(); built.outputs.len()];
+        let mut rows = 0;
         let mut batch = Batch::new();
         dataset.begin(Pass::default())?;
         loop {
@@ -221,17 +245,19 @@ impl Model {
                 }
             }
             let run = forward(&prepared, &mut workspace, &built.parameters);
-            values.extend_from_slice(run.output(0));
+            for (number, values) in outputs.iter_mut().enumerate() {
+                values.extend_from_slice(run.output(number));
+            }
             prepared.give_back(workspace);
             rows += count;
         }
-        Array2::from_shape_vec((rows, units), values).map_err(|e| unfit(&[rows, units], e))
+        shaped(outputs, built, rows)
     }
 
     fn outputs(&self, x: impl AsArrays) -> Result<(Vec<usize>, Vec<f32>)> {
         let (network, built) = self.built_parts("predict")?;
         if built.outputs.len() != 1 {
-            return Err(one_output(built.outputs.len()));
+            return Err(one_output(built.outputs.len(), "predict_all"));
         }
         let given = x.as_arrays();
         let ordered;
@@ -376,6 +402,16 @@ pub(crate) fn plan(network: &Network, built: &Built, batch: usize) -> Result<Arc
     built.plan(network, &[], key)
 }
 
+/// The values of each output with its shape.
+fn shaped(outputs: Vec<Vec<f32>>, built: &Built, rows: usize) -> Result<Vec<ArrayD<f32>>> {
+    let shaped = outputs.into_iter().enumerate().map(|(number, values)| {
+        let shape = built.output(number, rows);
+        let shape = shape.dims();
+        ArrayD::from_shape_vec(IxDyn(shape), values).map_err(|e| unfit(shape, e))
+    });
+    shaped.collect()
+}
+
 /// Writes rows of the inputs where the plan reads them.
 fn gather(prepared: &Prepared, workspace: &mut [f32], x: &[Rows], range: Range<usize>) {
     for place in &prepared.plan.ports {
@@ -416,21 +452,21 @@ fn check(x: &[Rows], network: &Network, built: &Built) -> Result<()> {
     }
 }
 
-fn one_output(outputs: usize) -> Error {
+fn one_output(outputs: usize, instead: &str) -> Error {
     Error::Shape {
         place: "`predict`".into(),
         expected: "a model of one output".into(),
         found: format!("{outputs} outputs"),
-        hint: "call `predict_all`".into(),
+        hint: format!("call `{instead}`"),
     }
 }
 
-fn two_axes(shape: &[usize]) -> Error {
+fn two_axes(shape: &[usize], instead: &str) -> Error {
     Error::Shape {
         place: "`predict`".into(),
         expected: "outputs of shape (rows, units)".into(),
         found: shape_text(shape),
-        hint: "call `predict_nd`".into(),
+        hint: format!("call `{instead}`"),
     }
 }
 

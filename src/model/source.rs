@@ -201,6 +201,11 @@ impl<'a> Stream<'a> {
         Ok(())
     }
 
+    /// What holds the batch that was read last.
+    pub(crate) fn feed(&self) -> &Feed<'a> {
+        &self.feed
+    }
+
     /// What the batch that was read last is computed with.
     pub(crate) fn bench(&mut self) -> Option<(&mut Bench, &Feed<'a>)> {
         let full = self.feed.rows() == self.feed.batch_size;

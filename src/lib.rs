@@ -236,6 +236,8 @@ pub mod metrics;
 pub mod model;
 pub mod ops;
 pub mod optimizers;
+#[cfg(feature = "plot")]
+mod plot;
 pub mod prelude;
 pub mod random;
 mod registry;

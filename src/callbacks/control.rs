@@ -46,6 +46,16 @@ pub(crate) struct Signals {
     pub(crate) swapped: bool,
     /// How many batches of the epoch are done.
     pub(crate) batches: usize,
+    /// The loss of the batch that was done last.
+    pub(crate) loss: f32,
+}
+
+/// What a training changes of a model, as it was.
+#[derive(Debug, Clone)]
+pub(crate) struct Saved {
+    parameters: Aligned,
+    state: State,
+    optimizer: Box<dyn Optimizer>,
 }
 
 /// The parts of a model in training.
@@ -54,7 +64,7 @@ pub(crate) struct Inside<'m> {
     pub(crate) variables: &'m Arc<Variables>,
     pub(crate) parameters: &'m mut Aligned,
     pub(crate) state: &'m mut State,
-    pub(crate) optimizer: &'m mut dyn Optimizer,
+    pub(crate) optimizer: &'m mut Box<dyn Optimizer>,
 }
 
 impl<'m> Control<'m> {
@@ -91,7 +101,7 @@ impl<'m> Control<'m> {
     /// The learning rate of the next step.
     pub fn learning_rate(&self) -> f32 {
         match &self.inside {
-            Some(inside) => inside.state.learning_rate(&*inside.optimizer),
+            Some(inside) => inside.state.learning_rate(inside.optimizer.as_ref()),
             None => self.rate,
         }
     }
@@ -101,6 +111,31 @@ impl<'m> Control<'m> {
         self.rate = learning_rate;
         if let Some(inside) = &mut self.inside {
             inside.optimizer.settings_mut().learning_rate = Arc::new(learning_rate);
+        }
+    }
+
+    /// The loss of the last batch alone, before its update; the logs of a batch are means over the
+    /// epoch so far.
+    pub fn batch_loss(&self) -> f32 {
+        self.signals.loss
+    }
+
+    /// A copy of all that training changes; none without a model.
+    pub(crate) fn save(&self) -> Option<Saved> {
+        let inside = self.inside.as_ref()?;
+        Some(Saved {
+            parameters: inside.parameters.clone(),
+            state: inside.state.clone(),
+            optimizer: inside.optimizer.clone_box(),
+        })
+    }
+
+    /// Puts all of it back.
+    pub(crate) fn put_back(&mut self, saved: Saved) {
+        if let Some(inside) = &mut self.inside {
+            *inside.parameters = saved.parameters;
+            *inside.state = saved.state;
+            *inside.optimizer = saved.optimizer;
         }
     }
 

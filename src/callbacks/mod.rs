@@ -12,6 +12,8 @@
 //! | [`TimeBudget`] | stops when the time is up |
 //! | [`StopHandle`] | stops from another thread |
 //! | [`CsvLogger`] | writes each epoch's values to a CSV file |
+//! | [`TensorBoard`] | writes curves and histograms that TensorBoard draws |
+//! | [`LearningRateFinder`] | tries learning rates, and suggests one |
 //! | [`LambdaCallback`] | closures |
 //! | [`Progress`] | prints |
 //!
@@ -21,9 +23,11 @@
 mod control;
 mod csv_logger;
 mod early_stopping;
+mod event_file;
 mod hooks;
 mod keep_best;
 mod lambda_callback;
+mod learning_rate_finder;
 mod learning_rate_scheduler;
 mod logs;
 mod model_checkpoint;
@@ -32,6 +36,7 @@ mod progress;
 mod reduce_lr_on_plateau;
 mod stop_handle;
 mod swap_ema_weights;
+mod tensor_board;
 mod terminate_on_nan;
 mod text;
 mod time_budget;
@@ -44,6 +49,7 @@ pub use early_stopping::EarlyStopping;
 pub(crate) use hooks::Hooks;
 pub use keep_best::KeepBest;
 pub use lambda_callback::{LambdaCallback, Outcome};
+pub use learning_rate_finder::LearningRateFinder;
 pub use learning_rate_scheduler::LearningRateScheduler;
 pub use logs::Logs;
 pub(crate) use logs::{Shown, missing, print_order};
@@ -53,6 +59,7 @@ pub use progress::Progress;
 pub use reduce_lr_on_plateau::ReduceLROnPlateau;
 pub use stop_handle::StopHandle;
 pub use swap_ema_weights::SwapEmaWeights;
+pub use tensor_board::{TensorBoard, UpdateFreq};
 pub use terminate_on_nan::TerminateOnNaN;
 pub use time_budget::TimeBudget;
 pub use weights::Weights;

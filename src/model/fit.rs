@@ -724,7 +724,7 @@ impl<'t, 'a> Training<'t, 'a> {
                 variables: &self.built.variables,
                 parameters: &mut self.built.parameters,
                 state: &mut self.compiled.state,
-                optimizer: self.compiled.optimizer.as_mut(),
+                optimizer: &mut self.compiled.optimizer,
             },
         );
         let result = call(&mut control, &self.logged);
@@ -778,6 +778,7 @@ impl<'t, 'a> Training<'t, 'a> {
                 break;
             };
             self.signals.batches = batch + 1;
+            self.signals.loss = loss;
             if !loss.is_finite() {
                 self.report((epoch, batch, loss), hooks)?;
             }

@@ -161,6 +161,48 @@ impl History {
             .map_err(|error| io_error(Path::new("history"), error))
     }
 
+    /// Curves of these columns against the epochs, counted from 1, as an SVG image; all columns where
+    /// none is named. Needs the feature `plot`.
+    ///
+    /// # Errors
+    ///
+    /// A name that is not there, a history of nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use horn::prelude::*;
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("loss.svg");
+    /// # let (x, y) = (array![[0.0_f32], [1.0]], array![1.0_f32, 3.0]);
+    /// # let mut model = Sequential::new().add(Dense::new(1).input_dim(1));
+    /// # model.compile(Compile::new(Adam::new(), MeanSquaredError::new()))?;
+    /// let history = model.fit(&x, &y, Fit::new().epochs(9).verbose(0))?;
+    /// std::fs::write(&path, history.to_svg(&["loss"])?).unwrap();
+    /// # Ok::<(), horn::Error>(())
+    /// ```
+    #[cfg(feature = "plot")]
+    pub fn to_svg(&self, names: &[&str]) -> Result<String> {
+        let all: Vec<&str> = self.names.iter().map(String::as_str).collect();
+        let names = if names.is_empty() { &all } else { names };
+        let mut lines = Vec::new();
+        for name in names {
+            let Some(values) = self.get(name) else {
+                return Err(Error::unknown("column", name, all.iter().copied()));
+            };
+            let points = self.epochs.iter().zip(values);
+            let points = points.map(|(epoch, value)| ((epoch + 1) as f64, f64::from(*value)));
+            lines.push((name.to_string(), points.collect()));
+        }
+        let chart = crate::plot::Chart {
+            title: "",
+            x: "epoch",
+            y: if let [name] = names { name } else { "" },
+            logarithmic: false,
+        };
+        chart.lines(&lines)
+    }
+
     /// Writes the table of [`to_csv`](History::to_csv) to a file, replacing it.
     ///
     /// # Errors
@@ -376,6 +418,16 @@ epoch  accuracy    loss
         let mut first = History::default();
         first.append(history(2));
         assert_eq!(first, history(2));
+    }
+
+    #[cfg(feature = "plot")]
+    #[test]
+    fn curves_are_drawn() {
+        let svg = history(9).to_svg(&[]).unwrap();
+        assert!(svg.contains("accuracy") && svg.contains("loss") && svg.contains("epoch"));
+        let error = history(9).to_svg(&["los"]).unwrap_err().to_string();
+        assert!(error.contains("did you mean `loss`"), "{error}");
+        assert!(History::default().to_svg(&[]).is_err());
     }
 
     #[test]

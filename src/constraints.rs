@@ -105,6 +105,10 @@ const TABLE: &[Entry<dyn Constraint>] = &[
     }),
 ];
 
+registry::own!("constraint", Constraint, Arc, |name| registry::is_known(
+    TABLE, name
+));
+
 /// The constraint of Keras's name, with its default settings: `"max_norm"`, `"NonNeg"`, ...
 ///
 /// # Errors
@@ -120,7 +124,7 @@ const TABLE: &[Entry<dyn Constraint>] = &[
 /// # Ok::<(), horn::Error>(())
 /// ```
 pub fn get(name: &str) -> Result<Arc<dyn Constraint>> {
-    registry::named("constraint", TABLE, name, &json!({}))
+    registry::named("constraint", (TABLE, &OWN), name, &json!({}))
 }
 
 /// A constraint from what Keras writes: a name, or `{"class_name", "config"}`.
@@ -130,7 +134,7 @@ pub fn get(name: &str) -> Result<Arc<dyn Constraint>> {
 /// [`Error::Unknown`] for a name that is not there, [`Error::Config`] for a setting that cannot be
 /// understood.
 pub fn from_keras(json: &Json) -> Result<Arc<dyn Constraint>> {
-    registry::described("constraint", TABLE, json)
+    registry::described("constraint", (TABLE, &OWN), json)
 }
 
 /// What Keras writes for a constraint: `{"class_name", "config"}`.

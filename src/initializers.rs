@@ -32,6 +32,7 @@ use fans::FanAxes;
 
 use crate::error::{Error, Result};
 use crate::random::{self, Purpose, Rng};
+use crate::registry;
 use serde_json::{Map, Value, json};
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -277,13 +278,21 @@ const TABLE: [(&[&str], Build); 16] = [
 
 /// The initializer of a name with the settings of a Keras configuration.
 fn build(name: &str, config: &Map<String, Value>) -> Result<Arc<dyn Initializer>> {
-    let known = || TABLE.iter().flat_map(|(names, _)| names.iter().copied());
-    let (_, make) = TABLE
-        .iter()
-        .find(|(names, _)| names.contains(&name))
-        .ok_or_else(|| Error::unknown("initializer", name, known()))?;
-    make(&Settings { name, config })
+    if let Some((_, make)) = TABLE.iter().find(|(names, _)| names.contains(&name)) {
+        return make(&Settings { name, config });
+    }
+    let made = OWN.make(name, &Value::Object(config.clone()));
+    made.unwrap_or_else(|| {
+        let own = OWN.names();
+        let known = TABLE.iter().flat_map(|(names, _)| names.iter().copied());
+        let known = known.chain(own.iter().map(String::as_str));
+        Err(Error::unknown("initializer", name, known))
+    })
 }
+
+registry::own!("initializer", Initializer, Arc, |name| {
+    TABLE.iter().any(|(names, _)| names.contains(&name))
+});
 
 /// The settings in a Keras configuration, each with its default.
 struct Settings<'a> {

@@ -108,6 +108,10 @@ const TABLE: &[Entry<dyn Regularizer>] = &[
     }),
 ];
 
+registry::own!("regularizer", Regularizer, Arc, |name| registry::is_known(
+    TABLE, name
+));
+
 /// The regularizer of Keras's name, with its default settings: `"l2"`, `"L2"`, ...
 ///
 /// # Errors
@@ -123,7 +127,7 @@ const TABLE: &[Entry<dyn Regularizer>] = &[
 /// # Ok::<(), horn::Error>(())
 /// ```
 pub fn get(name: &str) -> Result<Arc<dyn Regularizer>> {
-    registry::named("regularizer", TABLE, name, &json!({}))
+    registry::named("regularizer", (TABLE, &OWN), name, &json!({}))
 }
 
 /// A regularizer from what Keras writes: a name, or `{"class_name", "config"}`.
@@ -133,7 +137,7 @@ pub fn get(name: &str) -> Result<Arc<dyn Regularizer>> {
 /// [`Error::Unknown`] for a name that is not there, [`Error::Config`] for a setting that cannot be
 /// understood.
 pub fn from_keras(json: &Json) -> Result<Arc<dyn Regularizer>> {
-    registry::described("regularizer", TABLE, json)
+    registry::described("regularizer", (TABLE, &OWN), json)
 }
 
 /// What Keras writes for a regularizer: `{"class_name", "config"}`.
@@ -416,7 +420,8 @@ mod tests {
     fn gradients_agree_with_finite_differences() {
         for (class, ..) in TABLE {
             let config = json!({"l1": 0.3, "l2": 0.2, "factor": 0.4});
-            let regularizer = registry::named("regularizer", TABLE, class, &config).expect(class);
+            let regularizer =
+                registry::named("regularizer", (TABLE, &OWN), class, &config).expect(class);
             let probe = Probe::new(&[&[4, 3]], true, |_, x| regularizer.call(&x[0]));
             let mut probe = probe.expect(class);
             probe.randomize(3);

@@ -75,6 +75,7 @@ pub use threshold::Threshold;
 
 use crate::error::{Error, Result};
 use crate::graph::Value;
+use crate::registry;
 
 /// A function of a layer's sums, written in ops; its gradient comes by itself.
 ///
@@ -223,6 +224,10 @@ fn configured<A: Activation + DeserializeOwned + 'static>(
     Ok(Arc::new(made))
 }
 
+registry::own!("activation", Activation, Arc, |name| {
+    TABLE.iter().any(|(known, _)| *known == name)
+});
+
 /// The activation with Keras's name, as `keras.activations.get`.
 ///
 /// # Errors
@@ -251,11 +256,12 @@ pub fn get(name: &str) -> Result<Arc<dyn Activation>> {
 pub fn with_settings(name: &str, settings: &Json) -> Result<Arc<dyn Activation>> {
     match TABLE.iter().find(|(known, _)| *known == name) {
         Some((_, make)) => make(settings),
-        None => Err(Error::unknown(
-            "activation",
-            name,
-            TABLE.iter().map(|(n, _)| *n),
-        )),
+        None => OWN.make(name, settings).unwrap_or_else(|| {
+            let own = OWN.names();
+            let known = TABLE.iter().map(|(name, _)| *name);
+            let known = known.chain(own.iter().map(String::as_str));
+            Err(Error::unknown("activation", name, known))
+        }),
     }
 }
 

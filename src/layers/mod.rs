@@ -447,6 +447,55 @@ const TABLE: &[Entry<dyn Layer>] = &[
     ("ZeroPadding3D", &[], |c| Ok(Arc::new(read::<ZeroPadding3D>("ZeroPadding3D", c)?))),
 ];
 
+static OWN: registry::Own<Arc<dyn Layer>> = registry::Own::new("layer");
+
+/// Makes known how the layer of your own of this name is made, so that configurations and files find
+/// it again. Call it once, when the program starts.
+///
+/// `make` is given the `config` that the layer has written. A name may come with a package, as
+/// Keras's `registered_name` does: `mine>Name` is found as `Name`. Losses, metrics, optimizers and
+/// all other families have a `register` of their own.
+///
+/// # Errors
+///
+/// [`Error::Argument`](crate::Error::Argument) for a name that is taken.
+///
+/// # Examples
+///
+/// ```
+/// use horn::layers;
+/// use horn::prelude::*;
+/// use horn::saving::config;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Debug, Clone, Serialize, Deserialize)]
+/// struct Scaled {
+///     factor: f32,
+/// }
+///
+/// impl Layer for Scaled {
+///     fn call(&self, _scope: &mut Scope, x: &Value) -> Value {
+///         x * self.factor
+///     }
+///     fn config(&self) -> serde_json::Value {
+///         serde_json::json!(self)
+///     }
+/// }
+///
+/// layers::register("Scaled", |json| config::read::<Scaled>("Scaled", json))?;
+/// let json = layers::to_keras(&Scaled { factor: 2.0 });
+/// assert_eq!(layers::from_keras(&json)?.config()["factor"], 2.0);
+/// # Ok::<(), horn::Error>(())
+/// ```
+pub fn register<T: Layer + 'static>(
+    name: &str,
+    make: impl Fn(&Json) -> Result<T> + Send + Sync + 'static,
+) -> Result<()> {
+    OWN.register(name, registry::is_known(TABLE, name), move |config| {
+        Ok(Arc::new(make(config)?) as Arc<dyn Layer>)
+    })
+}
+
 /// A layer from Keras's `{"class_name", "config"}`.
 ///
 /// # Errors
@@ -467,7 +516,7 @@ const TABLE: &[Entry<dyn Layer>] = &[
 /// # Ok::<(), horn::Error>(())
 /// ```
 pub fn from_keras(json: &Json) -> Result<Arc<dyn Layer>> {
-    registry::described("layer", TABLE, json)
+    registry::described("layer", (TABLE, &OWN), json)
 }
 
 /// What Keras writes for a layer: `{"class_name", "config"}`.

@@ -447,6 +447,8 @@ const TABLE: &[Entry<dyn Loss>] = &[
     ("Tversky", &["tversky"], |c| Ok(Arc::new(read::<Tversky>("Tversky", c)?))),
 ];
 
+registry::own!("loss", Loss, Arc, |name| registry::is_known(TABLE, name));
+
 /// The loss with Keras's name, as `keras.losses.get`: `"mse"`, `"binary_crossentropy"`, ...
 ///
 /// # Errors
@@ -462,7 +464,7 @@ const TABLE: &[Entry<dyn Loss>] = &[
 /// # Ok::<(), horn::Error>(())
 /// ```
 pub fn get(name: &str) -> Result<Arc<dyn Loss>> {
-    registry::named("loss", TABLE, name, &json!({}))
+    registry::named("loss", (TABLE, &OWN), name, &json!({}))
 }
 
 /// A loss from what Keras writes: a name, or `{"class_name", "config"}`.
@@ -472,7 +474,7 @@ pub fn get(name: &str) -> Result<Arc<dyn Loss>> {
 /// [`Error::Unknown`] for a name that is not there, [`Error::Config`] for a setting that cannot be
 /// understood.
 pub fn from_keras(json: &Json) -> Result<Arc<dyn Loss>> {
-    registry::described("loss", TABLE, json)
+    registry::described("loss", (TABLE, &OWN), json)
 }
 
 /// What Keras writes for a loss: `{"class_name", "config"}`.

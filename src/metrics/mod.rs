@@ -42,6 +42,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
+use crate::registry;
 
 pub use accuracy::{Accuracy, EqualityAccuracy};
 pub use at_threshold::{
@@ -424,22 +425,29 @@ pub fn to_keras(metric: &dyn Metric) -> Value {
     }
 }
 
+registry::own!("metric", Metric, Box, |name| {
+    BY_SHAPE.contains(&name)
+        || METRICS
+            .iter()
+            .any(|(class, others, _)| *class == name || others.contains(&name))
+});
+
 /// Looks a name up in the table.
 fn build(name: &str, config: &Value) -> Result<Box<dyn Metric>> {
     METRICS
         .iter()
         .find(|(class, others, _)| *class == name || others.contains(&name))
         .map(|(_, _, from_config)| from_config(config))
+        .or_else(|| OWN.make(name, config))
         .unwrap_or_else(|| {
             let classes = METRICS.iter().map(|(class, ..)| *class);
             let others = METRICS
                 .iter()
                 .flat_map(|(_, others, _)| others.iter().copied());
-            Err(Error::unknown(
-                "metric",
-                name,
-                BY_SHAPE.into_iter().chain(others).chain(classes),
-            ))
+            let own = OWN.names();
+            let own = own.iter().map(String::as_str);
+            let ours = BY_SHAPE.into_iter().chain(others).chain(classes);
+            Err(Error::unknown("metric", name, ours.chain(own)))
         })
 }
 

@@ -56,6 +56,11 @@ impl<'a> Config<'a> {
         self.class_name
     }
 
+    /// All values.
+    pub(super) fn json(&self) -> Value {
+        Value::Object(self.values.cloned().unwrap_or_default())
+    }
+
     /// The value at `key`, unless it is missing or `null`.
     pub(super) fn get(&self, key: &str) -> Option<&'a Value> {
         self.values?.get(key).filter(|value| !value.is_null())

@@ -82,6 +82,7 @@ pub use crate::kernels::aligned::Aligned;
 
 use self::config::Config;
 use crate::error::{Error, Result};
+use crate::registry;
 
 /// A rule that turns gradients into new weights.
 ///
@@ -418,10 +419,19 @@ fn read(config: &Config) -> Result<Box<dyn Optimizer>> {
             return reader(config);
         }
     }
-    let names: Vec<String> = TABLE.iter().map(|(name, _)| name.to_lowercase()).collect();
-    let names = names.iter().map(String::as_str);
-    Err(Error::unknown("optimizer", asked, names))
+    OWN.make(asked, &config.json()).unwrap_or_else(|| {
+        let ours = TABLE.iter().map(|(name, _)| name.to_lowercase());
+        let names: Vec<String> = ours.chain(OWN.names()).collect();
+        let names = names.iter().map(String::as_str);
+        Err(Error::unknown("optimizer", asked, names))
+    })
 }
+
+registry::own!("optimizer", Optimizer, Box, |name| {
+    TABLE
+        .iter()
+        .any(|(known, _)| known.eq_ignore_ascii_case(name))
+});
 
 #[cfg(test)]
 mod tests {

@@ -27,4 +27,5 @@ pub use crate::losses::{from_keras as loss, to_keras as loss_to_keras};
 pub use crate::metrics::{from_keras as metric, to_keras as metric_to_keras};
 pub use crate::optimizers::schedules::{from_keras as schedule, to_keras as schedule_to_keras};
 pub use crate::optimizers::{from_keras as optimizer, to_keras as optimizer_to_keras};
+pub use crate::registry::read;
 pub use crate::regularizers::{from_keras as regularizer, to_keras as regularizer_to_keras};

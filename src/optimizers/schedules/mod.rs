@@ -30,6 +30,7 @@ pub use self::polynomial_decay::PolynomialDecay;
 use super::config::{Config, serialised};
 use super::settings::not_negative;
 use crate::error::{Error, Result};
+use crate::registry;
 
 /// A learning rate as a function of the step. Numbers are schedules that stay as they are.
 ///
@@ -210,9 +211,20 @@ pub fn from_keras(value: &Value) -> Result<Arc<dyn Schedule>> {
             return reader(&config);
         }
     }
-    let names = TABLE.iter().map(|(name, _)| *name);
-    Err(Error::unknown("schedule", config.class_name(), names))
+    let made = OWN.make(config.class_name(), &config.json());
+    made.unwrap_or_else(|| {
+        let own = OWN.names();
+        let names = TABLE.iter().map(|(name, _)| *name);
+        let names = names.chain(own.iter().map(String::as_str));
+        Err(Error::unknown("schedule", config.class_name(), names))
+    })
 }
+
+registry::own!("schedule", Schedule, Arc, |name| {
+    TABLE
+        .iter()
+        .any(|(known, _)| known.eq_ignore_ascii_case(name))
+});
 
 /// The schedule as Keras serialises it, for [`from_keras`] and for Keras itself; a number for one
 /// that is constant.

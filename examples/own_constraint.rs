@@ -1,0 +1,43 @@
+//! A constraint of one's own: what a weight is put back into after each update.
+
+use horn::constraints::{self, Constraint};
+use horn::prelude::*;
+
+/// Weights that are at least 0 and sum to 1: shares.
+#[derive(Debug, Clone)]
+struct Shares;
+
+impl Constraint for Shares {
+    fn apply(&self, weights: &mut [f32], _shape: &[usize]) {
+        weights
+            .iter_mut()
+            .for_each(|weight| *weight = weight.max(1e-6));
+        let sum: f32 = weights.iter().sum();
+        weights.iter_mut().for_each(|weight| *weight /= sum);
+    }
+    fn class_name(&self) -> &str {
+        "Shares"
+    }
+}
+
+fn main() -> Result<()> {
+    constraints::register("Shares", |_| Ok(Shares))?;
+    let shares = constraints::get("Shares")?;
+    let mut model = Sequential::new().seed(1).add(
+        Dense::new(1)
+            .input_dim(3)
+            .use_bias(false)
+            .kernel_constraint(shares),
+    );
+    model.compile(Compile::new(
+        Adam::new().learning_rate(0.05),
+        MeanSquaredError::new(),
+    ))?;
+    let x = Array2::from_shape_fn((60, 3), |(i, j)| ((i * (j + 2)) as f32).sin());
+    let y = x.map_axis(Axis(1), |row| 0.2 * row[0] + 0.8 * row[2]);
+    model.fit(&x, &y, Fit::new().epochs(200).verbose(0))?;
+    let kernel = model.get_weights()[0].clone();
+    println!("{kernel:.3}");
+    assert!((kernel.sum() - 1.0).abs() < 1e-5 && (kernel[[2, 0]] - 0.8).abs() < 0.05);
+    Ok(())
+}

@@ -13,14 +13,10 @@ impl Initializer for Sparse {
         "Sparse"
     }
     fn fill(&self, shape: &[usize], rng: &mut Rng, out: &mut [f32]) -> Result<()> {
-        let inputs = shape.first().copied().unwrap_or(1) as f32;
+        let limit = (30.0 / shape.first().copied().unwrap_or(1) as f32).sqrt();
         for weight in out {
             let (chance, value) = (random::uniform(rng), random::uniform(rng));
-            *weight = if chance < 0.1 {
-                (2.0 * value - 1.0) * (30.0 / inputs).sqrt()
-            } else {
-                0.0
-            };
+            *weight = f32::from(chance < 0.1) * (2.0 * value - 1.0) * limit;
         }
         Ok(())
     }
@@ -28,15 +24,12 @@ impl Initializer for Sparse {
 
 fn main() -> Result<()> {
     initializers::register("Sparse", |_| Ok(Sparse))?;
-    let sparse = initializers::get("Sparse")?;
-    let mut model = Sequential::new()
-        .seed(1)
-        .add(Dense::new(200).input_dim(50).kernel_initializer(sparse))
-        .add(Dense::new(1));
+    let dense = Dense::new(200).input_dim(50);
+    let dense = dense.kernel_initializer(initializers::get("Sparse")?);
+    let mut model = Sequential::new().seed(1).add(dense);
     model.build()?;
     let kernel = &model.get_weights()[0];
-    let share = kernel.iter().filter(|weight| **weight != 0.0).count() as f32 / kernel.len() as f32;
-    println!("{share:.3} of the weights are not 0");
-    assert!((share - 0.1).abs() < 0.02);
+    let count = kernel.iter().filter(|weight| **weight != 0.0).count();
+    println!("{count} of {} weights are not 0", kernel.len());
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A layer of one's own: it adds to its inputs what a dense layer makes of them, scaled by a weight.
+//! A layer of one's own: it adds to its inputs what a dense layer makes of them, times a weight.
 
 use horn::layers;
 use horn::prelude::*;
@@ -12,10 +12,9 @@ struct Residual {
 
 impl Layer for Residual {
     fn call(&self, scope: &mut Scope, x: &Value) -> Value {
-        let gate = scope.weight("gate", [self.units], &Zeros);
+        let gate = scope.weight("gate", [self.units], &Ones);
         x + gate * scope.layer(&Dense::new(self.units).activation(Relu), x)
     }
-
     fn config(&self) -> serde_json::Value {
         serde_json::json!(self)
     }
@@ -27,25 +26,14 @@ fn main() -> Result<()> {
         config::read::<Residual>("Residual", json)
     })?;
     let written = layers::to_keras(&Residual { units: 4 });
+    let input = Input::new([4]);
     let layer = layers::from_keras(&written)?;
-
-    let mut model = Sequential::new()
-        .seed(1)
-        .add(Input::new([4]))
-        .add(layer)
-        .add(Dense::new(1));
-    model.compile(Compile::new(
-        Adam::new().learning_rate(0.01),
-        MeanSquaredError::new(),
-    ))?;
+    let mut model = Sequential::new().add(input).add(layer).add(Dense::new(1));
+    let adam = Adam::new().learning_rate(0.01);
+    model.compile(Compile::new(adam, MeanSquaredError::new()))?;
     let x = Array2::from_shape_fn((100, 4), |(i, j)| ((i * (j + 3)) as f32 * 0.7).sin());
     let y = x.map_axis(Axis(1), |row| (row[0] * row[1]).max(0.0));
     let history = model.fit(&x, &y, Fit::new().epochs(100).verbose(0))?;
-    println!(
-        "{}\n{written}\nloss {:?}",
-        model.summary(),
-        history.last("loss")
-    );
-    assert!(history["loss"][99] < 0.5 * history["loss"][0]);
+    println!("{written}\n{}\n{history}", model.summary());
     Ok(())
 }

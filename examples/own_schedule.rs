@@ -2,10 +2,11 @@
 
 use horn::optimizers::{Schedule, schedules};
 use horn::prelude::*;
+use horn::saving::config;
 use serde_json::{Value as Json, json};
 
-/// Up for `warmup` steps, then down as Noam does: `peak min(step / warmup, sqrt(warmup / step))`.
-#[derive(Debug, Clone)]
+/// Up for `warmup` steps, then down: `peak min(step / warmup, sqrt(warmup / step))`.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 struct Noam {
     peak: f32,
     warmup: f32,
@@ -20,33 +21,19 @@ impl Schedule for Noam {
         "Noam"
     }
     fn config(&self) -> Json {
-        json!({ "peak": self.peak, "warmup": self.warmup })
+        json!(self)
     }
 }
 
 fn main() -> Result<()> {
-    schedules::register("Noam", |json| {
-        let number = |key: &str| json[key].as_f64().unwrap_or(1.0) as f32;
-        Ok(Noam {
-            peak: number("peak"),
-            warmup: number("warmup"),
-        })
-    })?;
-    let noam = Noam {
-        peak: 0.1,
-        warmup: 20.0,
-    };
-    assert_eq!(
-        schedules::from_keras(&schedules::to_keras(&noam))?.rate(4),
-        noam.rate(4)
-    );
-    let mut model = Sequential::new().seed(1).add(Dense::new(1).input_dim(1));
-    model.compile(Compile::new(
-        Adam::new().learning_rate(noam),
-        MeanSquaredError::new(),
-    ))?;
-    let x = Array2::from_shape_fn((64, 1), |(i, _)| i as f32 / 64.0);
-    let history = model.fit(&x, &(&x * 3.0), Fit::new().epochs(100).verbose(0))?;
+    schedules::register("Noam", |json| config::read::<Noam>("Noam", json))?;
+    let (peak, warmup) = (0.1, 20.0);
+    let noam = schedules::from_keras(&schedules::to_keras(&Noam { peak, warmup }))?;
+    println!("{:?}", [0, 9, 19, 79].map(|step| noam.rate(step)));
+    let mut model = Sequential::new().add(Dense::new(1).input_dim(1));
+    let adam = Adam::new().learning_rate(noam);
+    model.compile(Compile::new(adam, MeanSquaredError::new()))?;
+    let history = model.fit(&array![[1.0]], &array![3.0], Fit::new().epochs(80))?;
     println!("{history}");
     Ok(())
 }

@@ -4,6 +4,7 @@ mod arrays;
 mod built;
 mod compile;
 mod diagnose;
+mod drawing;
 mod evaluate;
 mod examples;
 mod feed;

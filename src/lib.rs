@@ -186,6 +186,10 @@
 //! | you want to | look at |
 //! |---|---|
 //! | know what each choice above means | [`_tutorial`] |
+//! | branch, share layers, have several inputs or outputs | [`_cookbook::functional`] |
+//! | train on more data than fit in memory | [`_cookbook::big_data`] |
+//! | look into a model, or find out why it failed | [`_cookbook::inspecting`] |
+//! | write pieces of your own | [`_cookbook::own_pieces`] |
 //! | see what a model looks like inside | [`Model::summary`], [`Model::weights`] |
 //! | validate, weigh classes, resume, print less | [`Fit`] |
 //! | choose another layer, or write one | [`layers`], [`layers::Layer`] |
@@ -195,7 +199,7 @@
 //! | choose another metric | [`metrics`] |
 //! | decide how weights begin | [`initializers`] |
 //! | keep weights small, or within limits | [`regularizers`], [`constraints`] |
-//! | look on, or stop, while a model trains | [`callbacks`] |
+//! | look on, or stop, while a model trains | [`_cookbook::callbacks`], [`callbacks`] |
 //! | read other text files | [`data::Csv`] |
 //! | predict in a loop without allocating | [`Predictor`] |
 //! | know how fast it is, and beside whom | [`_performance`] |
@@ -206,6 +210,8 @@
 //!
 //! | feature | default | what it brings |
 //! |---|---|---|
+//! | `ctrlc` | no | `StopHandle::on_ctrl_c` |
+//! | `plot` | no | charts and graphs of models as SVG |
 //! | `progress` | yes | the bar that moves while an epoch runs, on a terminal (`indicatif`) |
 //!
 //! Without default features everything on this page works; the lines of the finished epochs are
@@ -246,6 +252,19 @@ pub mod regularizers;
 pub mod saving;
 mod shape;
 pub mod testing;
+/// Short recipes, a page for each kind of work.
+pub mod _cookbook {
+    #[doc = include_str!("_cookbook/big_data.md")]
+    pub mod big_data {}
+    #[doc = include_str!("_cookbook/callbacks.md")]
+    pub mod callbacks {}
+    #[doc = include_str!("_cookbook/functional.md")]
+    pub mod functional {}
+    #[doc = include_str!("_cookbook/inspecting.md")]
+    pub mod inspecting {}
+    #[doc = include_str!("_cookbook/own_pieces.md")]
+    pub mod own_pieces {}
+}
 #[doc = include_str!("_performance.md")]
 pub mod _performance {}
 #[doc = include_str!("_tutorial.md")]

@@ -8,8 +8,8 @@ pub use crate::activations::{
 };
 pub use crate::callbacks::{
     self, Callback, Control, CsvLogger, EarlyStopping, KeepBest, LambdaCallback,
-    LearningRateScheduler, Logs, ModelCheckpoint, ReduceLROnPlateau, StopHandle, TerminateOnNaN,
-    TimeBudget,
+    LearningRateScheduler, Logs, ModelCheckpoint, ReduceLROnPlateau, StopHandle, TensorBoard,
+    TerminateOnNaN, TimeBudget,
 };
 pub use crate::constraints;
 pub use crate::data::{Csv, load_csv};

@@ -134,7 +134,7 @@ impl Model {
     /// model.compile(Compile::new(Adam::new(), MeanSquaredError::new()))?;
     /// let (x, y) = (array![[1.0_f32, 2.0]], array![5.0]);
     /// let step = model.loss_gradient(&x, &y)?.mapv(|g| 0.01 * g.signum());
-    /// let worse = &x + &step.into_dimensionality().unwrap();
+    /// let worse = &x + &step.into_dimensionality::<ndarray::Ix2>().unwrap();
     /// assert!(model.evaluate(&worse, &y)?["loss"] > model.evaluate(&x, &y)?["loss"]);
     /// # Ok::<(), horn::Error>(())
     /// ```

@@ -30,21 +30,21 @@ use crate::optimizers::{Optimizer, State};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Compile {
-    optimizer: Box<dyn Optimizer>,
+    pub(crate) optimizer: Box<dyn Optimizer>,
     /// The loss of every output that has none of its own.
-    loss: Option<Arc<dyn Loss>>,
-    losses: Vec<(OutputKey, Arc<dyn Loss>)>,
-    loss_weights: Vec<(OutputKey, f32)>,
-    metrics: Vec<Asked>,
+    pub(crate) loss: Option<Arc<dyn Loss>>,
+    pub(crate) losses: Vec<(OutputKey, Arc<dyn Loss>)>,
+    pub(crate) loss_weights: Vec<(OutputKey, f32)>,
+    pub(crate) metrics: Vec<Asked>,
 }
 
 /// A metric that is asked for.
 #[derive(Debug, Clone)]
-struct Asked {
+pub(crate) struct Asked {
     /// Of which output; of all, if it is not said.
-    output: Option<OutputKey>,
-    metric: Box<dyn Metric>,
-    weighted: bool,
+    pub(crate) output: Option<OutputKey>,
+    pub(crate) metric: Box<dyn Metric>,
+    pub(crate) weighted: bool,
 }
 
 /// An output of a model, by its number from 0 or by its name.
@@ -79,7 +79,7 @@ impl From<&str> for OutputKey {
 
 impl OutputKey {
     /// The number of the output.
-    fn find(&self, names: &[String]) -> Result<usize> {
+    pub(crate) fn find(&self, names: &[String]) -> Result<usize> {
         match self {
             OutputKey::Position(number) if *number < names.len() => Ok(*number),
             OutputKey::Position(number) => Err(Error::argument(
@@ -214,6 +214,10 @@ pub(crate) struct Watched {
 /// A model that can be trained.
 #[derive(Debug, Clone)]
 pub(crate) struct Compiled {
+    /// What was asked for, as files keep it.
+    pub(crate) asked: Compile,
+    /// The name of the model when its training began.
+    pub(crate) model_name: String,
     pub(crate) optimizer: Box<dyn Optimizer>,
     /// The outputs that have a loss, in order.
     pub(crate) heads: Vec<Head>,
@@ -238,8 +242,10 @@ impl Compiled {
             state: State::new(compile.optimizer.as_ref(), trainable),
             gradients: Aligned::zeros(trainable),
             metrics: watched(&compile, (&heads, &names), built)?,
-            optimizer: compile.optimizer,
+            optimizer: compile.optimizer.clone(),
             heads,
+            asked: compile,
+            model_name: String::new(),
         })
     }
 

@@ -190,6 +190,11 @@ pub trait Optimizer: Debug + Send + Sync + CloneOptimizer {
         vec![self.slots()]
     }
 
+    /// Whether Keras's files have this slot of a variable. Default: all of them.
+    fn saves_slot(&self, _slot: usize, _variable: &Variable) -> bool {
+        true
+    }
+
     /// Whether all settings lie in their ranges. `compile` asks.
     ///
     /// # Errors
@@ -300,6 +305,10 @@ impl Optimizer for Box<dyn Optimizer> {
         (**self).slot_groups()
     }
 
+    fn saves_slot(&self, slot: usize, variable: &Variable) -> bool {
+        (**self).saves_slot(slot, variable)
+    }
+
     fn validate(&self) -> Result<()> {
         (**self).validate()
     }
@@ -407,8 +416,13 @@ pub fn from_keras(value: &Value) -> Result<Box<dyn Optimizer>> {
 /// ```
 pub fn to_keras(optimizer: &dyn Optimizer) -> Value {
     let class_name = optimizer.class_name();
-    let known = TABLE.iter().any(|(name, _)| *name == class_name) && class_name != OURS;
+    let known = in_keras(class_name);
     settings::optimizer_value(known, class_name, optimizer.config())
+}
+
+/// Whether a class is one of Keras's that is here too.
+pub(crate) fn in_keras(class_name: &str) -> bool {
+    TABLE.iter().any(|(name, _)| *name == class_name) && class_name != OURS
 }
 
 fn read(config: &Config) -> Result<Box<dyn Optimizer>> {

@@ -1,0 +1,463 @@
+//! Files: what Keras wrote is read, what is written is read again, and nothing that is hostile does
+//! harm. That Keras reads what is written here, `tests/interop/keras.sh` shows.
+
+use std::path::{Path, PathBuf};
+
+use horn::layers::{Add, Concatenate, LayerNormalization};
+use horn::prelude::*;
+use horn::saving::Load;
+use ndarray::{ArrayD, IxDyn};
+use serde_json::Value as Json;
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(name)
+}
+
+fn cases() -> Vec<Json> {
+    let text = std::fs::read_to_string(golden("files.json")).unwrap();
+    let json: Json = serde_json::from_str(&text).unwrap();
+    json["cases"].as_array().unwrap().clone()
+}
+
+fn case(name: &str) -> Json {
+    let mut all = cases().into_iter();
+    all.find(|case| case["name"] == name).unwrap()
+}
+
+fn array(json: &Json) -> ArrayD<f32> {
+    let shape: Vec<usize> = json["shape"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(number)
+        .collect();
+    let data = json["data"].as_array().unwrap().iter();
+    let data: Vec<f32> = data.map(|value| value.as_f64().unwrap() as f32).collect();
+    ArrayD::from_shape_vec(IxDyn(&shape), data).unwrap()
+}
+
+fn number(json: &Json) -> usize {
+    json.as_u64().unwrap() as usize
+}
+
+fn close(found: &ArrayD<f32>, expected: &ArrayD<f32>, tolerance: f32, what: &str) {
+    assert_eq!(found.shape(), expected.shape(), "{what}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(
+            (found - expected).abs() <= tolerance,
+            "{what}: {found} is not {expected}"
+        );
+    }
+}
+
+fn losses(json: &Json) -> Vec<f32> {
+    let all = json.as_array().unwrap().iter();
+    all.map(|loss| loss.as_f64().unwrap() as f32).collect()
+}
+
+/// `Model::predict` of one input and one output, of any rank.
+fn predict(model: &Model, x: &ArrayD<f32>) -> ArrayD<f32> {
+    model.predict(x).unwrap().into_dyn()
+}
+
+#[test]
+fn archives_of_keras_predict_as_there() {
+    for name in ["tutorial", "tabular"] {
+        let case = case(name);
+        let model = Sequential::load(golden(&format!("{name}.keras"))).unwrap();
+        assert_eq!(model.count_params(), number(&case["parameters"]), "{name}");
+        let y = predict(&model, &array(&case["x"]));
+        close(&y, &array(&case["predictions"]), 1e-6, name);
+    }
+}
+
+#[test]
+fn training_goes_on_with_the_numbers_of_keras() {
+    let case = case("tutorial");
+    let mut model = Sequential::load(golden("tutorial.keras")).unwrap();
+    assert_eq!(model.metrics_names(), ["loss", "accuracy"]);
+    let fit = Fit::new().epochs(2).batch_size(5).shuffle(false).verbose(0);
+    let history = model
+        .fit(&array(&case["x"]), &array(&case["y"]), fit)
+        .unwrap();
+    for (found, expected) in history["loss"].iter().zip(losses(&case["resumed_loss"])) {
+        assert!((found - expected).abs() < 1e-5, "{found} is not {expected}");
+    }
+}
+
+#[test]
+fn a_graph_of_keras_predicts_and_trains_as_there() {
+    let case = case("functional");
+    let mut model = Model::load(golden("functional.keras")).unwrap();
+    let [left, right] = [array(&case["inputs"][0]), array(&case["inputs"][1])];
+    let [yes, amount] = [array(&case["targets"][0]), array(&case["targets"][1])];
+    let outputs = model.predict_many((&left, &right)).unwrap();
+    for (number, output) in outputs.iter().enumerate() {
+        close(
+            output,
+            &array(&case["predictions"][number]),
+            1e-6,
+            "functional",
+        );
+    }
+    let fit = Fit::new().epochs(2).batch_size(9).shuffle(false).verbose(0);
+    let history = model.fit((&left, &right), (&yes, &amount), fit).unwrap();
+    for (key, expected) in case["resumed"].as_object().unwrap() {
+        for (found, expected) in history[key.as_str()].iter().zip(losses(expected)) {
+            assert!(
+                (found - expected).abs() < 1e-5,
+                "{key}: {found} is not {expected}"
+            );
+        }
+    }
+}
+
+#[test]
+fn weights_of_keras_are_put_into_the_same_model() {
+    for name in ["tutorial", "tabular", "functional"] {
+        let whole = Model::load(golden(&format!("{name}.keras"))).unwrap();
+        let mut model = Model::from_json(&whole.to_json()).unwrap().seed(1);
+        model.build().unwrap();
+        model
+            .load_weights(golden(&format!("{name}.weights.h5")))
+            .unwrap();
+        assert_eq!(model.get_weights(), whole.get_weights(), "{name}");
+        model
+            .load_weights(golden(&format!("{name}.keras")))
+            .unwrap();
+        assert_eq!(model.get_weights(), whole.get_weights(), "{name}");
+    }
+}
+
+#[test]
+fn files_of_keras_2_are_read() {
+    for name in ["legacy_tutorial", "legacy_tabular"] {
+        let case = case(name);
+        let path = golden(&format!("{name}.h5"));
+        let model = Sequential::load(&path).unwrap();
+        let y = predict(&model, &array(&case["x"]));
+        close(&y, &array(&case["predictions"]), 1e-6, name);
+        assert!(!model.metrics_names().is_empty(), "{name} is compiled");
+        let mut again = Model::from_json(&model.to_json()).unwrap();
+        again.build().unwrap();
+        again.load_weights(&path).unwrap();
+        assert_eq!(again.get_weights(), model.get_weights());
+    }
+}
+
+#[test]
+fn layers_that_are_not_here_are_named() {
+    for (file, class) in [
+        ("convnet.keras", "Conv2D"),
+        ("sequence.keras", "Bidirectional"),
+        ("attention.keras", "MultiHeadAttention"),
+        ("legacy_sequence.h5", "GRU"),
+    ] {
+        // Those that have come since then are read.
+        let Err(error) = Model::load(golden(file)) else {
+            continue;
+        };
+        let text = error.to_string();
+        assert!(text.contains(class) && text.contains(file), "{text}");
+    }
+}
+
+/// A graph with a shared layer, two inputs and outputs, and a model in it.
+fn graph(seed: u64) -> Model {
+    let (left, right) = (
+        Input::new([4]).name("left").tensor(),
+        Input::new([4]).tensor(),
+    );
+    let shared = Dense::new(5).activation(Tanh).shared();
+    let (a, b) = (shared.apply(&left), shared.apply(&right));
+    let inner = Sequential::new()
+        .name("inner")
+        .add(Dense::new(5).input_dim(5).activation(Relu))
+        .add(BatchNormalization::new())
+        .add(Dense::new(5));
+    let sum = Add::new().apply([inner.apply(&a), b.clone()]);
+    let both = LayerNormalization::new().apply(Concatenate::new().apply([&sum, &a]));
+    let yes = Dense::new(1).activation(Sigmoid).name("yes").apply(&both);
+    let amount = Dense::new(2).name("amount").apply(&both);
+    Model::new([&left, &right], [&yes, &amount]).seed(seed)
+}
+
+fn data() -> (ArrayD<f32>, ArrayD<f32>, ArrayD<f32>, ArrayD<f32>) {
+    let make = |columns: usize, step: f32| {
+        let value = |i: usize| ((i as f32) * step).sin();
+        ArrayD::from_shape_vec(
+            IxDyn(&[12, columns]),
+            (0..12 * columns).map(value).collect(),
+        )
+        .unwrap()
+    };
+    let yes = make(1, 2.1).mapv(|value| f32::from(u8::from(value > 0.0)));
+    (make(4, 0.7), make(4, 1.3), yes, make(2, 0.4))
+}
+
+fn compile() -> Compile {
+    Compile::per_output(Adam::new().learning_rate(0.01).amsgrad(true))
+        .loss_for("yes", BinaryCrossentropy::new())
+        .loss_for("amount", MeanSquaredError::new())
+        .loss_weight("amount", 0.5)
+        .metric_for("yes", Accuracy)
+        .metric_for("amount", MeanAbsoluteError::new())
+}
+
+#[test]
+fn a_graph_goes_on_to_the_bit_after_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (left, right, yes, amount) = data();
+    let fit = || Fit::new().epochs(2).batch_size(4).verbose(0);
+    let mut model = graph(3);
+    model.compile(compile()).unwrap();
+    model.fit((&left, &right), (&yes, &amount), fit()).unwrap();
+    let path = folder.path().join("graph.keras");
+    model.save(&path).unwrap();
+    let mut loaded = Model::load(&path).unwrap();
+    assert_eq!(loaded.get_weights(), model.get_weights());
+    assert_eq!(loaded.metrics_names(), model.metrics_names());
+    let a = model.fit((&left, &right), (&yes, &amount), fit()).unwrap();
+    let b = loaded.fit((&left, &right), (&yes, &amount), fit()).unwrap();
+    for name in model.metrics_names() {
+        assert_eq!(a[name.as_str()], b[name.as_str()], "{name}");
+    }
+    assert_eq!(loaded.get_weights(), model.get_weights());
+}
+
+#[test]
+fn every_format_of_weights_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut model = graph(3);
+    model.build().unwrap();
+    for ending in ["weights.h5", "safetensors", "npz"] {
+        let path = folder.path().join(format!("graph.{ending}"));
+        model.save_weights(&path).unwrap();
+        let mut other = graph(4);
+        other.build().unwrap();
+        assert_ne!(other.get_weights(), model.get_weights());
+        other.load_weights(&path).unwrap();
+        assert_eq!(other.get_weights(), model.get_weights(), "{ending}");
+        let mut small = Sequential::new().add(Dense::new(5).input_dim(3));
+        small.build().unwrap();
+        let before = small.get_weights();
+        let error = small.load_weights(&path).unwrap_err().to_string();
+        assert!(error.contains("graph."), "{error}");
+        assert_eq!(small.get_weights(), before, "{ending}");
+    }
+    for path in ["a.pkl", "a"] {
+        let error = model.save(folder.path().join(path)).unwrap_err();
+        assert!(error.to_string().contains("`.keras`"), "{error}");
+    }
+    assert!(model.save_weights(folder.path().join("a.keras")).is_err());
+    assert!(
+        graph(1).save(folder.path().join("a.keras")).is_err(),
+        "not built"
+    );
+}
+
+#[test]
+fn optimizers_keep_what_they_have_learned() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.keras");
+    let (x, _, yes, _) = data();
+    let all = [
+        "sgd",
+        "rmsprop",
+        "adam",
+        "adamw",
+        "adamax",
+        "nadam",
+        "adagrad",
+        "adadelta",
+        "lion",
+        "ftrl",
+        "lamb",
+        "adafactor",
+        "muon",
+        "lossscaleoptimizer",
+    ];
+    for name in all.into_iter().take(13) {
+        let mut model = Sequential::new()
+            .seed(5)
+            .add(Dense::new(3).input_dim(4))
+            .add(Dense::new(1));
+        let optimizer = optimizers::get(name).unwrap();
+        model
+            .compile(Compile::new(optimizer, MeanSquaredError::new()))
+            .unwrap();
+        let fit = || Fit::new().epochs(2).batch_size(5).shuffle(false).verbose(0);
+        model.fit(&x, &yes, fit()).unwrap();
+        model.save(&path).unwrap();
+        let mut loaded = Sequential::load(&path).unwrap();
+        let (a, b) = (
+            model.fit(&x, &yes, fit()).unwrap(),
+            loaded.fit(&x, &yes, fit()).unwrap(),
+        );
+        assert_eq!(a["loss"], b["loss"], "{name}");
+        assert_eq!(model.get_weights(), loaded.get_weights(), "{name}");
+    }
+}
+
+#[test]
+fn averages_and_sums_of_the_optimizer_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.keras");
+    let (x, _, yes, _) = data();
+    let optimizer = Adam::new().use_ema(true).gradient_accumulation_steps(2);
+    let mut model = Sequential::new().seed(5).add(Dense::new(1).input_dim(4));
+    model
+        .compile(Compile::new(optimizer, MeanSquaredError::new()))
+        .unwrap();
+    let fit = || Fit::new().epochs(1).batch_size(4).shuffle(false).verbose(0);
+    model.fit(&x, &yes, fit()).unwrap();
+    model.save(&path).unwrap();
+    let mut loaded = Sequential::load(&path).unwrap();
+    model.fit(&x, &yes, fit()).unwrap();
+    loaded.fit(&x, &yes, fit()).unwrap();
+    assert_eq!(model.get_weights(), loaded.get_weights());
+}
+
+#[test]
+fn weights_are_found_by_name_and_those_that_do_not_fit_are_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("base.weights.h5");
+    let base = |units: usize, head: &str| {
+        let mut model = Sequential::new()
+            .add(Dense::new(4).input_dim(2).name("body"))
+            .add(Dense::new(units).name(head));
+        model.build().unwrap();
+        model
+    };
+    let one = base(3, "head");
+    one.save_weights(&path).unwrap();
+    let mut other = base(5, "head");
+    let before = other.get_weights();
+    let error = other.load_weights(&path).unwrap_err().to_string();
+    assert!(
+        error.contains("layers/dense_1/vars/0") && error.contains("[4, 5]"),
+        "{error}"
+    );
+    assert_eq!(other.get_weights(), before);
+    other
+        .load_weights_with(&path, Load::new().skip_mismatch(true))
+        .unwrap();
+    assert_eq!(other.get_weights()[0], one.get_weights()[0]);
+    assert_eq!(other.get_weights()[2], before[2]);
+    let mut third = base(3, "another");
+    let before = third.get_weights();
+    third
+        .load_weights_with(&path, Load::new().by_name(true))
+        .unwrap();
+    assert_eq!(third.get_weights()[0], one.get_weights()[0]);
+    assert_eq!(third.get_weights()[2], before[2]);
+}
+
+#[test]
+fn what_keras_does_not_have_is_kept_for_here() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.keras");
+    let (x, _, yes, _) = data();
+    let mut model = Sequential::new().add(Dense::new(1).input_dim(4));
+    let pinball = losses::get("pinball").unwrap();
+    let kappa = metrics::get("cohen_kappa").unwrap();
+    model
+        .compile(
+            Compile::new(SGD::new(), pinball)
+                .metric(kappa)
+                .metric(Accuracy),
+        )
+        .unwrap();
+    model.save(&path).unwrap();
+    let loaded = Sequential::load(&path).unwrap();
+    assert_eq!(loaded.metrics_names(), model.metrics_names());
+    // A closure cannot be written; all else is.
+    let closure = loss_fn("mine", |t, p| (t - p).abs().mean(-1));
+    model.compile(Compile::new(SGD::new(), closure)).unwrap();
+    model
+        .fit(&x, &yes, Fit::new().epochs(1).verbose(0))
+        .unwrap();
+    model.save(&path).unwrap();
+    let loaded = Sequential::load(&path).unwrap();
+    assert_eq!(loaded.get_weights(), model.get_weights());
+    assert!(loaded.metrics_names().is_empty());
+}
+
+#[test]
+fn json_of_a_graph_round_trips() {
+    let model = graph(1);
+    let json = model.to_json();
+    let again = Model::from_json(&json).unwrap();
+    assert_eq!(again.to_json(), json);
+    assert!(Sequential::from_json(&json).is_err());
+    assert!(Model::from_json("{").is_err());
+    let deep = "[".repeat(100_000);
+    assert!(Model::from_json(&deep).is_err());
+}
+
+fn refused(json: &str, words: &[&str]) {
+    let error = Model::from_json(json).unwrap_err().to_string();
+    for word in words {
+        assert!(error.contains(word), "{error} does not say {word}");
+    }
+}
+
+#[test]
+fn code_and_strangers_are_refused_by_name() {
+    let chain = |layer: &str| {
+        format!(r#"{{"class_name": "Sequential", "config": {{"name": "s", "layers": [{layer}]}}}}"#)
+    };
+    let lambda = r#"{"class_name": "Lambda", "config": {"function": "4wEAAA=="}}"#;
+    refused(&chain(lambda), &["Lambda", "never run"]);
+    let module = r#"{"module": "os", "class_name": "Dense", "config": {"units": 3}}"#;
+    refused(&chain(module), &["Dense", "`os`"]);
+    refused(&chain(r#"{"class_name": "Evil", "config": {}}"#), &["Evil"]);
+    refused(
+        r#"{"class_name": "Subclassed", "config": {}}"#,
+        &["Subclassed"],
+    );
+    let functional = |layers: &str, outputs: &str| {
+        format!(
+            r#"{{"class_name": "Functional", "config": {{"name": "f", "layers": [{layers}],
+            "input_layers": [["a", 0, 0]], "output_layers": {outputs}}}}}"#
+        )
+    };
+    let input = r#"{"class_name": "InputLayer", "name": "a", "inbound_nodes": [],
+        "config": {"name": "a", "batch_shape": [null, 2]}}"#;
+    // A layer that reads itself.
+    let own = r#"{"class_name": "Dense", "name": "d", "config": {"name": "d", "units": 2},
+        "inbound_nodes": [[["d", 0, 0, {}]]]}"#;
+    refused(
+        &functional(&format!("{input}, {own}"), r#"[["d", 0, 0]]"#),
+        &["`d`"],
+    );
+    refused(&functional(input, r#"[["b", 0, 0]]"#), &["`b`"]);
+    refused(
+        &functional(&format!("{input}, {input}"), r#"[["a", 0, 0]]"#),
+        &["`a`"],
+    );
+}
+
+#[test]
+fn a_checkpoint_is_a_whole_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("{epoch}.keras").display().to_string();
+    let (x, _, yes, _) = data();
+    let mut model = Sequential::new().seed(1).add(Dense::new(1).input_dim(4));
+    model
+        .compile(Compile::new(Adam::new(), MeanSquaredError::new()))
+        .unwrap();
+    let fit = || Fit::new().epochs(4).shuffle(false).verbose(0);
+    let kept = model
+        .fit(&x, &yes, fit().callback(ModelCheckpoint::new(&path)))
+        .unwrap();
+    let mut loaded = Sequential::load(folder.path().join("2.keras")).unwrap();
+    let more = loaded
+        .fit(&x, &yes, Fit::new().epochs(2).shuffle(false).verbose(0))
+        .unwrap();
+    assert_eq!(kept["loss"][2..], more["loss"][..]);
+    assert_eq!(loaded.get_weights(), model.get_weights());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 4);
+}

@@ -461,3 +461,84 @@ fn a_checkpoint_is_a_whole_model() {
     assert_eq!(loaded.get_weights(), model.get_weights());
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 4);
 }
+
+/// Changes a file as damage or malice would: bytes flipped, cut, doubled, or set to extremes.
+fn mutate(bytes: &mut Vec<u8>, state: &mut u64) {
+    // A xorshift generator: what is tried depends on the seed alone.
+    let mut next = |below: usize| {
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        *state ^= *state << 17;
+        (*state % below.max(1) as u64) as usize
+    };
+    for _ in 0..1 + next(4) {
+        let (place, length) = (next(bytes.len()), bytes.len());
+        match next(6) {
+            0 => bytes[place] ^= 1 << next(8),
+            1 => bytes[place] = [0, 0xff, 0x7f, 0x80][next(4)],
+            2 => bytes.truncate(1 + place),
+            3 => {
+                let end = (place + 1 + next(8)).min(length);
+                bytes[place..end].fill([0, 0xff][next(2)]);
+            }
+            4 => {
+                let end = (place + 1 + next(64)).min(length);
+                let piece = bytes[place..end].to_vec();
+                let to = next(length);
+                bytes.splice(to..to, piece);
+            }
+            _ => {
+                let from = next(length);
+                bytes[place] = bytes[from];
+            }
+        }
+        if bytes.is_empty() {
+            bytes.push(0);
+        }
+    }
+}
+
+/// `HORN_MUTATIONS` copies of each file, 300 by default.
+#[test]
+fn broken_files_are_errors_and_nothing_worse() {
+    let copies = std::env::var("HORN_MUTATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(300);
+    let folder = tempfile::tempdir().unwrap();
+    let mut files: Vec<PathBuf> = std::fs::read_dir(golden(""))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|kind| kind == "keras" || kind == "h5"))
+        .collect();
+    let mut model = graph(1);
+    model.build().unwrap();
+    for ending in ["safetensors", "npz", "keras"] {
+        files.push(folder.path().join(format!("own.{ending}")));
+        model.save(files.last().unwrap()).unwrap();
+    }
+    files.sort();
+    let mut read = 0;
+    for file in &files {
+        let whole = std::fs::read(file).unwrap();
+        let name = file.file_name().unwrap().to_str().unwrap();
+        let path = folder.path().join(format!("broken-{name}"));
+        // The model that the weights are of, where it is here.
+        let own = name.split('.').next().unwrap();
+        let archive = golden(&format!("{own}.keras"));
+        let mut fitting = match own {
+            "own" => Some(model.clone()),
+            _ if archive.exists() => Model::load(&archive).ok(),
+            _ => Model::load(file).ok(),
+        };
+        for copy in 0..copies {
+            let mut state = 0x9e37_79b9_7f4a_7c15 ^ ((copy as u64 + 1) * 0x1_0000_0001);
+            let mut bytes = whole.clone();
+            mutate(&mut bytes, &mut state);
+            std::fs::write(&path, &bytes).unwrap();
+            read += usize::from(Model::load(&path).is_ok());
+            if let Some(model) = &mut fitting {
+                read += usize::from(model.load_weights(&path).is_ok());
+            }
+        }
+    }
+    // Much of a file is numbers, which may be any.
+    assert!(read > 0);
+}

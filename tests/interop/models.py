@@ -67,10 +67,7 @@ def normalization():
 
 
 def discretization():
-    x = floats(4)
-    layer = layers.Discretization(num_bins=4)
-    layer.adapt(x)
-    return single(layer, x=x)
+    return single(layers.Discretization(bin_boundaries=[-0.5, 0.0, 0.4]), x=floats(4))
 
 
 L = layers
@@ -95,7 +92,7 @@ MODELS = {
     ),
     "discretization": discretization,
     "dropout": lambda: single(L.Dropout(0.3), x=floats(4)),
-    "einsum_dense": lambda: single(L.EinsumDense("abc,cd->abd", output_shape=(None, 3), bias_axes="d"), x=floats(4, 2)),
+    "einsum_dense": lambda: single(L.EinsumDense("abc,cd->abd", output_shape=(4, 3), bias_axes="d"), x=floats(4, 2)),
     "elu": lambda: single(L.Dense(3), L.ELU(0.7), x=floats(4)),
     "embedding": lambda: single(L.Embedding(9, 3), x=ids(9, 4)),
     "flatten": lambda: single(L.Flatten(), x=floats(2, 3)),
@@ -177,7 +174,11 @@ def write(folder):
     os.makedirs(f"{folder}/keras", exist_ok=True)
     for number, (name, make) in enumerate(MODELS.items()):
         keras.utils.set_random_seed(number)
-        model, x = make()
+        try:
+            model, x = make()
+        except ImportError:
+            print(f"{name}: Keras makes it with TensorFlow only, left out")
+            continue
         y = floats(1)
         model.compile(
             OPTIMIZERS[number % len(OPTIMIZERS)](),
@@ -193,7 +194,8 @@ def write(folder):
             "y": as_json(y),
             "predictions": as_json(model.predict(x, verbose=0)),
             "draws": name in DRAWS,
-            "loss": more(model, x, y),
+            # Read again: with JAX, Keras cannot go on with a model whose averages became weights.
+            "loss": more(keras.saving.load_model(path), x, y),
         }
         with open(f"{folder}/keras/{name}.json", "w") as out:
             json.dump(case, out)

@@ -1,6 +1,7 @@
 //! Files: what Keras wrote is read, what is written is read again, and nothing that is hostile does
 //! harm. That Keras reads what is written here, `tests/interop/keras.sh` shows.
 
+use std::io::{Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 
 use horn::layers::{Add, Concatenate, LayerNormalization};
@@ -498,15 +499,149 @@ fn mutate(bytes: &mut Vec<u8>, state: &mut u64) {
     }
 }
 
+/// The entries of an archive.
+fn entries(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let mut zip = zip::ZipArchive::new(Cursor::new(bytes)).unwrap();
+    let mut all = Vec::new();
+    for number in 0..zip.len() {
+        let mut entry = zip.by_index(number).unwrap();
+        let mut data = Vec::new();
+        entry.read_to_end(&mut data).unwrap();
+        all.push((entry.name().unwrap().into_owned(), data));
+    }
+    all
+}
+
+fn zipped(entries: &[(String, Vec<u8>)], method: zip::CompressionMethod) -> Vec<u8> {
+    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let options = zip::write::SimpleFileOptions::default().compression_method(method);
+    for (name, data) in entries {
+        zip.start_file(name.as_str(), options).unwrap();
+        zip.write_all(data).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+#[test]
+fn compressed_archives_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("deflated.keras");
+    let stored = std::fs::read(golden("tutorial.keras")).unwrap();
+    let deflated = zipped(&entries(&stored), zip::CompressionMethod::Deflated);
+    assert!(deflated.len() < stored.len());
+    std::fs::write(&path, deflated).unwrap();
+    let model = Sequential::load(&path).unwrap();
+    let own = Sequential::load(golden("tutorial.keras")).unwrap();
+    assert_eq!(model.get_weights(), own.get_weights());
+}
+
+#[test]
+fn hostile_archives_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hostile.keras");
+    let whole = entries(&std::fs::read(golden("tutorial.keras")).unwrap());
+    let refused = |bytes: Vec<u8>, load: Load, words: &[&str]| {
+        std::fs::write(&path, bytes).unwrap();
+        let error = Model::load_with(&path, load).unwrap_err().to_string();
+        for word in words {
+            assert!(error.contains(word), "{error} does not say {word}");
+        }
+    };
+    let stored = |entries: &[(String, Vec<u8>)]| zipped(entries, zip::CompressionMethod::Stored);
+    for name in [
+        "../evil",
+        "/etc/evil",
+        "a/../../evil",
+        "C:evil",
+        "a\\..\\evil",
+    ] {
+        let mut with = whole.clone();
+        with.push((name.into(), b"evil".to_vec()));
+        refused(stored(&with), Load::new(), &["outside", "evil"]);
+    }
+    let mut twice = whole.clone();
+    twice.push(("config.jsom".into(), b"{}".to_vec()));
+    let mut bytes = stored(&twice);
+    let places: Vec<usize> = bytes
+        .windows(11)
+        .enumerate()
+        .filter(|(_, w)| *w == b"config.jsom")
+        .map(|(i, _)| i)
+        .collect();
+    places.iter().for_each(|place| bytes[place + 10] = b'n');
+    refused(bytes, Load::new(), &["twice"]);
+    for missing in 0..whole.len() {
+        let mut without = whole.clone();
+        let (name, _) = without.remove(missing);
+        if name != "metadata.json" {
+            refused(stored(&without), Load::new(), &[&name, "not there"]);
+        }
+    }
+    // What grows a thousandfold.
+    let mut bomb = whole.clone();
+    bomb.iter_mut().for_each(|(name, data)| {
+        if name == "config.json" {
+            data.resize(8 << 20, b' ');
+        }
+    });
+    let bomb = zipped(&bomb, zip::CompressionMethod::Deflated);
+    assert!(bomb.len() < 1 << 17);
+    refused(
+        bomb.clone(),
+        Load::new().max_bytes(1 << 20),
+        &["config.json", "max_bytes"],
+    );
+    refused(bomb, Load::new().max_bytes(100), &["max_bytes"]);
+    // A model that asks for more than there is, and one that is nested without end.
+    let with_config = |config: &str| {
+        let mut with = whole.clone();
+        with.iter_mut()
+            .filter(|(name, _)| name == "config.json")
+            .for_each(|(_, data)| {
+                *data = config.as_bytes().to_vec();
+            });
+        stored(&with)
+    };
+    let config = String::from_utf8(
+        whole
+            .iter()
+            .find(|(name, _)| name == "config.json")
+            .unwrap()
+            .1
+            .clone(),
+    )
+    .unwrap();
+    let huge = config.replace("\"units\": 12", "\"units\": 120000000000");
+    assert_ne!(huge, config);
+    refused(with_config(&huge), Load::new(), &["hostile.keras"]);
+    let large = config.replace("\"units\": 12", "\"units\": 12000000");
+    refused(with_config(&large), Load::new(), &["max_bytes"]);
+    refused(
+        with_config(&"[".repeat(1_000_000)),
+        Load::new(),
+        &["config.json"],
+    );
+    let deep = (0..100).fold(config, |inner, _| {
+        format!(r#"{{"class_name": "Sequential", "config": {{"name": "s", "layers": [{inner}]}}}}"#)
+    });
+    refused(with_config(&deep), Load::new(), &["config.json"]);
+}
+
 /// `HORN_MUTATIONS` copies of each file, 300 by default.
 #[test]
 fn broken_files_are_errors_and_nothing_worse() {
-    let copies = std::env::var("HORN_MUTATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(300);
+    let copies = std::env::var("HORN_MUTATIONS")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(300);
     let folder = tempfile::tempdir().unwrap();
     let mut files: Vec<PathBuf> = std::fs::read_dir(golden(""))
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|kind| kind == "keras" || kind == "h5"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|kind| kind == "keras" || kind == "h5")
+        })
         .collect();
     let mut model = graph(1);
     model.build().unwrap();
@@ -531,7 +666,15 @@ fn broken_files_are_errors_and_nothing_worse() {
         for copy in 0..copies {
             let mut state = 0x9e37_79b9_7f4a_7c15 ^ ((copy as u64 + 1) * 0x1_0000_0001);
             let mut bytes = whole.clone();
-            mutate(&mut bytes, &mut state);
+            // Half of the archives are damaged inside, where no checksum tells.
+            if name.ends_with(".keras") && copy % 2 == 0 {
+                let mut inside = entries(&whole);
+                let place = 1 + copy / 2 % (inside.len() - 1);
+                mutate(&mut inside[place].1, &mut state);
+                bytes = zipped(&inside, zip::CompressionMethod::Stored);
+            } else {
+                mutate(&mut bytes, &mut state);
+            }
             std::fs::write(&path, &bytes).unwrap();
             read += usize::from(Model::load(&path).is_ok());
             if let Some(model) = &mut fitting {

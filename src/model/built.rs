@@ -68,7 +68,7 @@ impl Built {
     }
 
     /// The model without its variables, which stand beside it.
-    fn traced(network: &Network) -> Result<(Built, Variables)> {
+    pub(crate) fn traced(network: &Network) -> Result<(Built, Variables)> {
         let rows = network.input_shapes()?;
         let mut scope = Scope::new(None, true);
         let inputs = inputs(&mut scope, TRIAL, &rows)?;

@@ -195,6 +195,11 @@ pub trait Optimizer: Debug + Send + Sync + CloneOptimizer {
         true
     }
 
+    /// A number that Keras's files have behind the slots after so many steps. Default: none.
+    fn number_behind(&self, _iterations: u64) -> Option<f32> {
+        None
+    }
+
     /// Whether all settings lie in their ranges. `compile` asks.
     ///
     /// # Errors
@@ -303,6 +308,10 @@ impl Optimizer for Box<dyn Optimizer> {
 
     fn slot_groups(&self) -> Vec<usize> {
         (**self).slot_groups()
+    }
+
+    fn number_behind(&self, iterations: u64) -> Option<f32> {
+        (**self).number_behind(iterations)
     }
 
     fn saves_slot(&self, slot: usize, variable: &Variable) -> bool {

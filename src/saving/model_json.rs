@@ -10,6 +10,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::error::{Error, Result};
 use crate::layers::{self, Layer};
+use crate::model::built::Built;
 use crate::model::network::{Network, Source};
 use crate::model::tensor::{self, Tensor};
 use crate::model::{Model, Sequential};
@@ -21,6 +22,15 @@ const MOST: usize = 5_000;
 /// Layers that take several inputs as arguments of their own, not as one list.
 const SEPARATE: [&str; 2] = ["MultiHeadAttention", "GroupQueryAttention"];
 
+/// Layers that in Keras cannot be told whether they are trained.
+const FIXED: [&str; 5] = [
+    "InputLayer",
+    "Discretization",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpatialDropout3D",
+];
+
 /// A model as Keras writes it, `{"module", "class_name", "config", ...}`. The shapes of its layers'
 /// outputs go with it where they are known.
 pub(crate) fn written(
@@ -29,6 +39,12 @@ pub(crate) fn written(
     shapes: &[Shape],
     rows: Option<&[Vec<usize>]>,
 ) -> Json {
+    // Keras wants the shapes of a graph: they are found out where nobody has.
+    let traced = match network.graph && shapes.is_empty() {
+        true => Built::traced(network).ok().map(|(built, _)| built.layers),
+        false => None,
+    };
+    let shapes = traced.as_deref().unwrap_or(shapes);
     let rows = rows.map(<[Vec<usize>]>::to_vec);
     let rows = rows.or_else(|| network.input_shapes().ok());
     match network.graph {
@@ -166,12 +182,26 @@ fn history(network: &Network, names: &[String], source: Source) -> Json {
     json!([names.get(node), time, output])
 }
 
+/// The shape of what a call gives.
 fn of_source(network: &Network, shapes: &[Shape], source: Source) -> Json {
-    let Source::Call(number, 0) = source else {
+    let Source::Call(number, output) = source else {
         return Json::Null;
     };
     let node = network.calls.get(number).map_or(0, |call| call.node);
-    match shapes.get(node).and_then(|shape| shape.dims().get(1..)) {
+    let shape = match output {
+        0 => shapes.get(node).copied(),
+        // Models alone give several.
+        _ => network.nodes.get(node).and_then(|node| {
+            let model = node.layer.as_any()?.downcast_ref::<Model>()?;
+            Built::traced(&model.network)
+                .ok()?
+                .0
+                .outputs
+                .get(output)
+                .copied()
+        }),
+    };
+    match shape.as_ref().and_then(|shape| shape.dims().get(1..)) {
         Some(row) => batched(row),
         None => Json::Null,
     }
@@ -193,9 +223,10 @@ fn layer(layer: &dyn Layer, name: &str, trainable: bool) -> Json {
         _ => Map::new(),
     };
     config.insert("name".into(), json!(name));
-    if layer.class_name() != "InputLayer" {
-        config.insert("trainable".into(), json!(trainable));
-    }
+    match FIXED.contains(&layer.class_name()) {
+        true => config.remove("trainable"),
+        false => config.insert("trainable".into(), json!(trainable)),
+    };
     config.entry("dtype").or_insert(json!("float32"));
     config.values_mut().for_each(name_modules);
     let class = layer.class_name();

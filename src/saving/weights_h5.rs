@@ -97,6 +97,15 @@ fn add_layer(
             _ => {}
         }
     }
+    // Keras keeps the kernel twice: the layer around it holds it too.
+    if layer.is_some_and(|layer| layer.class_name() == "SpectralNormalization") {
+        let kernel = inner.first().map(|part| join(own, part)).and_then(|inner| {
+            let found =
+                ["kernel", "embeddings"].map(|weight| variables.find(&join(&inner, weight)));
+            found.into_iter().flatten().next()
+        });
+        vars.splice(0..0, kernel);
+    }
     parts.push(Part {
         path: path.to_string(),
         name: name.to_string(),
@@ -220,6 +229,8 @@ enum Var {
     LearningRate,
     /// Numbers of an arena from a place on, of a shape.
     Arena(Arena, usize, Vec<usize>),
+    /// A number that follows from the count of steps.
+    Behind,
     /// Zeros that Keras keeps and never looks at.
     Zeros(Vec<usize>),
 }
@@ -268,6 +279,9 @@ fn optimizer_vars(optimizer: &dyn Optimizer, state: &State, variables: &[Variabl
         }
         first += group;
     }
+    if optimizer.number_behind(state.iterations).is_some() {
+        vars.push(Var::Behind);
+    }
     vars
 }
 
@@ -281,7 +295,11 @@ fn factored(variable: &Variable, vars: &mut Vec<Var>) {
             vars.push(Var::Arena(Arena::Slot(1), start, of(columns)));
             vars.push(Var::Zeros(shape.to_vec()));
         }
-        _ => vars.push(Var::Arena(Arena::Slot(0), start, shape.to_vec())),
+        // Keras has two numbers in place of rows and columns.
+        _ => {
+            vars.extend([Var::Zeros(Vec::new()), Var::Zeros(Vec::new())]);
+            vars.push(Var::Arena(Arena::Slot(0), start, shape.to_vec()));
+        }
     }
 }
 
@@ -299,6 +317,11 @@ fn add_optimizer<'m>(tree: &mut Tree<'m>, trained: &Trained<'m>, variables: &'m 
             Var::Steps => Data::Whole(state.iterations),
             Var::LearningRate => Data::Number(state.learning_rate(optimizer)),
             Var::Zeros(shape) => Data::Zeros(shape),
+            Var::Behind => Data::Number(
+                optimizer
+                    .number_behind(state.iterations)
+                    .unwrap_or_default(),
+            ),
             Var::Arena(arena, start, shape) => {
                 let arena = match arena {
                     Arena::Average => state.average(),
@@ -345,7 +368,7 @@ pub(crate) fn read_optimizer(
                 }
                 optimizer.settings_mut().learning_rate = std::sync::Arc::new(rate);
             }
-            Var::Zeros(_) => {}
+            Var::Zeros(_) | Var::Behind => {}
             Var::Arena(arena, start, shape) => {
                 let values = reader.read(&entry, &shape)?;
                 let to: Option<&mut Aligned> = match arena {

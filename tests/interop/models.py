@@ -151,6 +151,9 @@ OPTIMIZERS = [
     lambda: optimizers.Ftrl(0.01),
     lambda: optimizers.Lamb(0.01),
     lambda: optimizers.Adafactor(0.01),
+    lambda: optimizers.Nadam(0.01),
+    lambda: optimizers.Muon(0.01),
+    lambda: optimizers.ScheduleFreeAdamW(0.01),
     lambda: optimizers.SGD(optimizers.schedules.ExponentialDecay(0.01, 10, 0.9)),
     lambda: optimizers.SGD(0.01, gradient_accumulation_steps=2),
 ]

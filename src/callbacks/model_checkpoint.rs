@@ -303,7 +303,9 @@ mod tests {
                 "{error}"
             );
         };
-        refused(ModelCheckpoint::new("a.keras"), "must end in `.npz`");
+        refused(ModelCheckpoint::new("a.pkl"), "must end in `.keras`");
+        let weights = ModelCheckpoint::new("a.keras").save_weights_only(true);
+        refused(weights, "must end in `.weights.h5`");
         refused(
             ModelCheckpoint::new("{val_los}.npz"),
             "did you mean `val_loss`?",

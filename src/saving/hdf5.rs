@@ -298,7 +298,7 @@ mod tests {
         assert_eq!(read, [1.0, 2.0, 3.0, 4.0]);
         assert_eq!(reader.whole("layers/dense/vars/1").unwrap(), 7);
         assert_eq!(reader.read("layers/dense/vars/2", &[]).unwrap(), [0.5]);
-        assert_eq!(reader.read("layers/dense/vars/3", &[0, 3]).unwrap(), []);
+        assert!(reader.read("layers/dense/vars/3", &[0, 3]).unwrap().is_empty());
         assert_eq!(
             reader.text("layers/dense/vars", "name").as_deref(),
             Some("out")

@@ -71,8 +71,10 @@ def discretization():
 
 
 L = layers
-# What draws in training cannot be compared after it.
+# What draws in training cannot be compared after it; and with JAX, Keras forgets the kernel that
+# spectral normalization has divided.
 DRAWS = {
+    "spectral_normalization",
     "dropout", "gaussian_dropout", "gaussian_noise", "alpha_dropout", "spatial_dropout1d",
     "spatial_dropout2d", "spatial_dropout3d",
 }

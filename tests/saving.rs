@@ -685,3 +685,36 @@ fn broken_files_are_errors_and_nothing_worse() {
     // Much of a file is numbers, which may be any.
     assert!(read > 0);
 }
+
+#[test]
+fn vocabularies_in_assets_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lookup.keras");
+    let mut model = Sequential::new()
+        .add(Input::new([1]))
+        .add(horn::layers::IntegerLookup::new().vocabulary([30, 50, 70]))
+        .add(Dense::new(1));
+    model.build().unwrap();
+    model.save(&path).unwrap();
+    let x = array![[50.0], [70.0], [1.0]];
+    assert_eq!(
+        Model::load(&path).unwrap().predict(&x).unwrap(),
+        model.predict(&x).unwrap()
+    );
+    // As Keras does: the vocabulary as a text, mask and unknown before it.
+    let mut inside = entries(&std::fs::read(&path).unwrap());
+    for (name, data) in &mut inside {
+        if name == "config.json" {
+            let mut json: Json = serde_json::from_slice(data).unwrap();
+            json["config"]["layers"][1]["config"]["vocabulary"] = Json::Null;
+            *data = json.to_string().into_bytes();
+        }
+    }
+    let text = b"-1\n30\n50\n70".to_vec();
+    inside.push(("assets/layers/integer_lookup/vocabulary.txt".into(), text));
+    std::fs::write(&path, zipped(&inside, zip::CompressionMethod::Stored)).unwrap();
+    assert_eq!(
+        Model::load(&path).unwrap().predict(&x).unwrap(),
+        model.predict(&x).unwrap()
+    );
+}

@@ -4,6 +4,7 @@
 //! expected one before anything is read: a shape in a broken file may ask for terabytes. Walks over
 //! groups count what they meet.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt::Display;
 use std::io::Write;
@@ -21,7 +22,12 @@ pub(crate) struct Reader {
     file: File,
     path: PathBuf,
     nodes: Cell<usize>,
+    /// Whether models keep their layers under the name that Keras had for it before version 3.
+    old: bool,
 }
+
+/// Where `tf.keras` 2.12 to 2.15 kept the layers of a model.
+const OLD_LAYERS: &str = "_layer_checkpoint_dependencies";
 
 impl Reader {
     /// A file that is in memory; `path` is for messages.
@@ -32,10 +38,23 @@ impl Reader {
     pub(crate) fn new(bytes: Vec<u8>, path: &Path) -> Result<Reader> {
         let file = File::from_bytes(bytes).map_err(|error| Error::file(path, "", error))?;
         Ok(Reader {
+            old: file.group(OLD_LAYERS).is_ok(),
             file,
             path: path.to_path_buf(),
             nodes: Cell::new(0),
         })
+    }
+
+    /// An entry under the name that this file has for it.
+    fn at<'e>(&self, entry: &'e str) -> Cow<'e, str> {
+        if !self.old {
+            return Cow::Borrowed(entry);
+        }
+        let parts = entry.split('/').map(|part| match part {
+            "layers" => OLD_LAYERS,
+            part => part,
+        });
+        Cow::Owned(parts.collect::<Vec<&str>>().join("/"))
     }
 
     /// An error at an entry.
@@ -45,12 +64,12 @@ impl Reader {
 
     /// Whether there is a data set.
     pub(crate) fn has(&self, entry: &str) -> bool {
-        self.file.dataset(entry).is_ok()
+        self.file.dataset(&self.at(entry)).is_ok()
     }
 
     /// Whether there is a group.
     pub(crate) fn has_group(&self, entry: &str) -> bool {
-        self.file.group(entry).is_ok()
+        self.file.group(&self.at(entry)).is_ok()
     }
 
     /// The numbers of a data set of this shape.
@@ -103,7 +122,7 @@ impl Reader {
     }
 
     fn dataset(&self, entry: &str, shape: &[usize]) -> Result<Dataset> {
-        let dataset = self.file.dataset(entry);
+        let dataset = self.file.dataset(&self.at(entry));
         let dataset = dataset.map_err(|error| self.fail(entry, error))?;
         let found = dataset.shape().map_err(|error| self.fail(entry, error))?;
         let same = found.len() == shape.len()
@@ -130,7 +149,7 @@ impl Reader {
             "" => self.file.root(),
             _ => self
                 .file
-                .group(entry)
+                .group(&self.at(entry))
                 .map_err(|error| self.fail(entry, error))?,
         };
         let names = group.groups().map_err(|error| self.fail(entry, error))?;
@@ -159,7 +178,7 @@ impl Reader {
     fn attribute(&self, entry: &str, name: &str) -> Option<AttrValue> {
         let group = match entry {
             "" => self.file.root(),
-            _ => self.file.group(entry).ok()?,
+            _ => self.file.group(&self.at(entry)).ok()?,
         };
         group.attrs().ok()?.remove(name)
     }
@@ -298,11 +317,28 @@ mod tests {
         assert_eq!(read, [1.0, 2.0, 3.0, 4.0]);
         assert_eq!(reader.whole("layers/dense/vars/1").unwrap(), 7);
         assert_eq!(reader.read("layers/dense/vars/2", &[]).unwrap(), [0.5]);
-        assert!(reader.read("layers/dense/vars/3", &[0, 3]).unwrap().is_empty());
+        assert!(
+            reader
+                .read("layers/dense/vars/3", &[0, 3])
+                .unwrap()
+                .is_empty()
+        );
         assert_eq!(
             reader.text("layers/dense/vars", "name").as_deref(),
             Some("out")
         );
+        assert_eq!(reader.groups("layers").unwrap(), ["dense"]);
+    }
+
+    #[test]
+    fn layers_under_their_old_name_are_found() {
+        let mut tree = Tree::default();
+        let inner = "_layer_checkpoint_dependencies/dense/vars";
+        tree.group(inner).named("out").add("0", Data::Number(3.0));
+        let mut bytes = Vec::new();
+        tree.write(&mut bytes).unwrap();
+        let reader = Reader::new(bytes, Path::new("a.h5")).unwrap();
+        assert_eq!(reader.read("layers/dense/vars/0", &[]).unwrap(), [3.0]);
         assert_eq!(reader.groups("layers").unwrap(), ["dense"]);
     }
 

@@ -1,6 +1,6 @@
 //! Keras 3's archives, `.keras`: a zip of `metadata.json`, `config.json` and `model.weights.h5`.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -12,7 +12,7 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use super::hdf5::Reader;
 use super::load::{Load, Opened, too_large};
-use super::weights_h5::Matching;
+use super::weights_h5::{Matching, counted};
 use super::whole::Whole;
 use super::{compile_json, durable, model_json, weights_h5};
 use crate::error::{Error, Result};
@@ -219,7 +219,8 @@ fn listed(file: &mut File, size: u64) -> io::Result<Option<usize>> {
 pub(crate) fn read(opened: Opened, path: &Path, load: &Load) -> Result<Model> {
     let mut archive = Archive::new(opened, path)?;
     let config = archive.json(CONFIG)?;
-    let config = config.ok_or_else(|| Error::file(path, CONFIG, "is not there"))?;
+    let mut config = config.ok_or_else(|| Error::file(path, CONFIG, "is not there"))?;
+    archive.give_vocabularies(&mut config, "assets")?;
     let metadata = archive.json(METADATA)?.unwrap_or(Json::Null);
     let mut model = model_json::read(&config).map_err(|error| in_config(path, error))?;
     let own = metadata.get("horn");
@@ -264,6 +265,59 @@ fn in_config(path: &Path, error: Error) -> Error {
 }
 
 impl Archive<'_> {
+    /// Puts the vocabularies of lookups, which Keras keeps as texts in `assets`, into their
+    /// configurations.
+    fn give_vocabularies(&mut self, model: &mut Json, place: &str) -> Result<()> {
+        let chain = model.get("class_name").and_then(Json::as_str) == Some("Sequential");
+        let layers = model
+            .get_mut("config")
+            .and_then(|config| config.get_mut("layers"));
+        let Some(Json::Array(layers)) = layers else {
+            return Ok(());
+        };
+        let mut counts = HashMap::new();
+        for layer in layers {
+            let class = layer.get("class_name").and_then(Json::as_str).unwrap_or("");
+            if chain && class == "InputLayer" {
+                continue;
+            }
+            let class = class.to_string();
+            let place = format!("{place}/layers/{}", counted(&mut counts, &class));
+            match class.as_str() {
+                "Sequential" | "Functional" => self.give_vocabularies(layer, &place)?,
+                "IntegerLookup" | "StringLookup" => {
+                    if let Some(words) = self.vocabulary(&place, class == "IntegerLookup")?
+                        && let Some(Json::Object(config)) = layer.get_mut("config")
+                        && config.get("vocabulary").is_none_or(Json::is_null)
+                    {
+                        config.insert("vocabulary".into(), words);
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The lines of a vocabulary, where there is one.
+    fn vocabulary(&mut self, place: &str, numbers: bool) -> Result<Option<Json>> {
+        let name = format!("{place}/vocabulary.txt");
+        let Some(bytes) = self.bytes(&name)? else {
+            return Ok(None);
+        };
+        let broken = |error: &dyn std::fmt::Display| Error::file(self.path, &name, error);
+        let text = String::from_utf8(bytes).map_err(|error| broken(&error))?;
+        let lines = text.trim_end_matches('\n').split('\n');
+        let words: Result<Json> = match numbers {
+            false => Ok(lines.map(Json::from).collect()),
+            true => lines
+                .map(|line| line.trim().parse::<i64>().map(Json::from))
+                .collect::<std::result::Result<_, _>>()
+                .map_err(|error| broken(&error)),
+        };
+        words.map(Some)
+    }
+
     fn weights(&mut self) -> Result<Reader> {
         match self.bytes(WEIGHTS)? {
             Some(bytes) => Reader::new(bytes, self.path),

@@ -306,3 +306,44 @@ fn read_state(model: &mut Model, reader: &Reader) -> Result<()> {
     compiled.state = state;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_keras_1_are_those_of_today() {
+        let mut config = json!({"class_name": "Sequential", "config": [
+            {"class_name": "Dense", "config": {
+                "name": "dense_1", "output_dim": 12, "init": "uniform", "activation": "relu",
+                "batch_input_shape": [null, 8], "W_regularizer": null, "bias": true,
+            }},
+            {"class_name": "Dropout", "config": {"name": "dropout_1", "p": 0.25}},
+            {"class_name": "Embedding", "config": {"output_dim": 3, "input_dim": 5}},
+        ]});
+        rename(&mut config);
+        let [dense, dropout, embedding] = [0, 1, 2].map(|i| &config["config"][i]["config"]);
+        assert_eq!(
+            (&dense["units"], &dense["kernel_initializer"]),
+            (&json!(12), &json!("uniform"))
+        );
+        assert_eq!(
+            (&dense["use_bias"], &dropout["rate"]),
+            (&json!(true), &json!(0.25))
+        );
+        assert_eq!(embedding["output_dim"], 3);
+        let two = json!({"class_name": "Sequential", "config": [config["config"][0], config["config"][1]]});
+        let mut model = model_json::read(&two).unwrap();
+        model.build().unwrap();
+        assert_eq!(model.count_params(), 8 * 12 + 12);
+    }
+
+    #[test]
+    fn metrics_that_keras_2_wrapped_are_found() {
+        let mut metrics = json!([[{"class_name": "MeanMetricWrapper", "config": {
+            "name": "acc", "dtype": "float32", "fn": "binary_accuracy"}}]]);
+        unwrap(&mut metrics);
+        let expected = json!([[{"class_name": "binary_accuracy", "config": {"name": "acc"}}]]);
+        assert_eq!(metrics, expected);
+    }
+}

@@ -126,7 +126,7 @@ fn join(path: &str, part: &str) -> String {
 }
 
 /// `dense`, `dense_1`, ...
-fn counted(counts: &mut HashMap<String, usize>, class_name: &str) -> String {
+pub(super) fn counted(counts: &mut HashMap<String, usize>, class_name: &str) -> String {
     let base = snake_case(class_name);
     let count = counts.entry(base.clone()).or_insert(0);
     *count += 1;

@@ -26,8 +26,8 @@ fn close(what: &str, found: &[f32], expected: &[f32], tolerance: f32) -> Option<
     let scale = expected
         .iter()
         .fold(1.0, |scale: f32, value| scale.max(value.abs()));
-    let far = |(a, b): &(&f32, &f32)| !((**a - **b).abs() <= tolerance * scale);
-    let wrong = found.iter().zip(expected).find(far);
+    let near = |a: &f32, b: &f32| (a - b).abs() <= tolerance * scale;
+    let wrong = found.iter().zip(expected).find(|(a, b)| !near(a, b));
     match (wrong, found.len() == expected.len()) {
         (Some((found, expected)), _) => Some(format!("{what}: {found} is not {expected}")),
         (None, false) => Some(format!("{what}: {} numbers", found.len())),

@@ -292,7 +292,9 @@ pub(crate) fn check_module(json: &Json) -> Result<()> {
         return Ok(());
     };
     let first = module.split('.').next().unwrap_or("");
-    let own = json.get("registered_name").is_some_and(Json::is_string);
+    // A class of the user's own has the module that it had in Python.
+    let named = json.get("registered_name").is_some_and(Json::is_string);
+    let own = named && !layers::in_keras(class_name(json));
     match matches!(first, "keras" | "tf_keras" | "builtins")
         || module.starts_with("tensorflow.")
         || own

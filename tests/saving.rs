@@ -718,3 +718,14 @@ fn vocabularies_in_assets_are_read() {
         model.predict(&x).unwrap()
     );
 }
+
+#[test]
+fn chunked_and_compressed_weights_are_read() {
+    let whole = Sequential::load(golden("tutorial.keras")).unwrap();
+    let mut model = Sequential::from_json(&whole.to_json()).unwrap().seed(1);
+    model.build().unwrap();
+    model
+        .load_weights(golden("tutorial.chunked.weights.h5"))
+        .unwrap();
+    assert_eq!(model.get_weights(), whole.get_weights());
+}

@@ -147,6 +147,16 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A file of a model or of weights is broken, refused, or of another model.
+    #[error("{path}{}: {reason}", entry_text(.entry))]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The entry in it; empty for the file as a whole.
+        entry: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// No layer, loss, metric, ... has that name.
     #[error("there is no {kind} named `{name}`{}", nearest(.suggestions))]
     Unknown {
@@ -205,6 +215,19 @@ impl Error {
         }
     }
 
+    /// A file of a model or of weights that is broken, refused, or of another model.
+    pub(crate) fn file(
+        path: impl Into<PathBuf>,
+        entry: impl Into<String>,
+        reason: impl std::fmt::Display,
+    ) -> Self {
+        Error::File {
+            path: path.into(),
+            entry: entry.into(),
+            reason: reason.to_string(),
+        }
+    }
+
     /// A dataset that cannot give its rows; for datasets of one's own.
     ///
     /// # Examples
@@ -238,6 +261,14 @@ impl Error {
             name: name.to_string(),
             suggestions: scored.iter().take(3).map(|(_, o)| o.to_string()).collect(),
         }
+    }
+}
+
+/// The entry in [`Error::File`]'s message.
+fn entry_text(entry: &str) -> String {
+    match entry.is_empty() {
+        true => String::new(),
+        false => format!(", `{entry}`"),
     }
 }
 

@@ -1,6 +1,7 @@
 //! [`Control`]: what a callback can do to the training that it looks on.
 
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::Weights;
@@ -8,7 +9,12 @@ use super::weights::each;
 use crate::error::{Error, Result};
 use crate::graph::variables::Variables;
 use crate::kernels::aligned::Aligned;
+use crate::model::Compile;
+use crate::model::network::Network;
 use crate::optimizers::{Optimizer, State};
+use crate::saving;
+use crate::saving::whole::{Trained, Whole};
+use crate::shape::Shape;
 
 /// What a callback can do to the training that it looks on: stop it, change its learning rate, read
 /// its weights and put others in their place.
@@ -58,9 +64,21 @@ pub(crate) struct Saved {
     optimizer: Box<dyn Optimizer>,
 }
 
+/// What stays as it is while a model is trained.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'m> {
+    pub(crate) name: &'m str,
+    pub(crate) seed: u64,
+    pub(crate) network: &'m Network,
+    pub(crate) shapes: &'m [Shape],
+    pub(crate) rows: &'m [Vec<usize>],
+    pub(crate) asked: &'m Compile,
+}
+
 /// The parts of a model in training.
 #[derive(Debug)]
 pub(crate) struct Inside<'m> {
+    pub(crate) place: Place<'m>,
     pub(crate) variables: &'m Arc<Variables>,
     pub(crate) parameters: &'m mut Aligned,
     pub(crate) state: &'m mut State,
@@ -121,7 +139,7 @@ impl<'m> Control<'m> {
     }
 
     /// A copy of all that training changes; none without a model.
-    pub(crate) fn save(&self) -> Option<Saved> {
+    pub(crate) fn keep(&self) -> Option<Saved> {
         let inside = self.inside.as_ref()?;
         Some(Saved {
             parameters: inside.parameters.clone(),
@@ -165,6 +183,40 @@ impl<'m> Control<'m> {
     pub fn iter_weights(&self) -> impl Iterator<Item = (&str, &[usize], &[f32])> {
         let inside = self.inside.iter();
         inside.flat_map(|inside| each(inside.variables, inside.parameters))
+    }
+
+    /// All of the model that files keep; nothing without a model.
+    pub(crate) fn whole(&self) -> Option<Whole<'_>> {
+        let inside = self.inside.as_ref()?;
+        let place = inside.place;
+        Some(Whole {
+            name: place.name,
+            seed: place.seed,
+            network: place.network,
+            variables: inside.variables,
+            parameters: inside.parameters,
+            shapes: place.shapes,
+            rows: place.rows,
+            training: Some(Trained {
+                asked: place.asked,
+                optimizer: &*inside.optimizer,
+                state: inside.state,
+            }),
+        })
+    }
+
+    /// Writes the model as it is now to a file, as [`Model::save`](crate::model::Model::save) does:
+    /// `.keras` with everything, `.weights.h5`, `.safetensors` or `.npz` with the weights alone.
+    /// Without a model nothing is written.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when the file cannot be written, [`Error::File`] for another ending.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        match self.whole() {
+            Some(whole) => saving::save(&whole, path.as_ref()),
+            None => Ok(()),
+        }
     }
 
     /// Puts weights back, to the bit as they were.

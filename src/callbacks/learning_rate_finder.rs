@@ -217,7 +217,7 @@ impl Callback for LearningRateFinder {
         self.rates.clear();
         self.losses.clear();
         self.average = 0.0;
-        self.before = control.save();
+        self.before = control.keep();
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! [`ModelCheckpoint`]: files of the weights as training goes on.
+//! [`ModelCheckpoint`]: files of the model as training goes on.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use super::monitor::{Monitor, monitored};
 use super::text::{Number, Template, fail, fixed};
 use super::{Callback, Control, Logs, Mode, Run};
 use crate::error::{Error, Result};
-use crate::saving::npz;
+use crate::saving::Format;
 
 /// When a [`ModelCheckpoint`] saves.
 ///
@@ -32,15 +32,16 @@ impl From<usize> for SaveFreq {
     }
 }
 
-/// Saves the weights after each epoch, or only when a monitored value is better than ever.
+/// Saves the model after each epoch, or only when a monitored value is better than ever.
 ///
 /// The path may hold fields in Python's notation, `{epoch:02d}-{val_loss:.2f}.npz`: the epoch counted
 /// from 1, the batch counted from 1 where `save_freq` counts batches, and whatever is logged. Without
 /// fields the file is overwritten. Directories are made. A file is written beside its place and then
 /// moved there, so that a checkpoint is whole or not there.
 ///
-/// A path that ends in `.npz` gets the weights, which numpy reads by their paths and
-/// [`Model::load_weights_npz`](crate::model::Model::load_weights_npz) puts into a model.
+/// A path that ends in `.keras` gets the whole model, with the optimizer's state, for
+/// [`Model::load`](crate::model::Model::load); one that ends in `.weights.h5`, `.safetensors` or `.npz`
+/// the weights, for [`Model::load_weights`](crate::model::Model::load_weights).
 ///
 /// Source: <https://keras.io/api/callbacks/model_checkpoint/>
 ///
@@ -55,14 +56,15 @@ impl From<usize> for SaveFreq {
 /// use horn::callbacks::ModelCheckpoint;
 /// use horn::prelude::*;
 /// # let folder = tempfile::tempdir().unwrap();
-/// # let path = folder.path().join("best-{epoch:02d}.npz").display().to_string();
+/// # let path = folder.path().join("best-{epoch:02d}.keras").display().to_string();
 ///
 /// let mut model = Sequential::new().seed(1).add(Dense::new(1).input_dim(1));
 /// model.compile(Compile::new(SGD::new(), MeanSquaredError::new()))?;
 /// let best = ModelCheckpoint::new(&path).monitor("loss").save_best_only(true);
 /// model.fit(&array![[1.0]], &array![2.0], Fit::new().epochs(3).verbose(0).callback(best))?;
 ///
-/// model.load_weights_npz(folder.path().join("best-03.npz"))?;
+/// let best = Sequential::load(folder.path().join("best-03.keras"))?;
+/// assert_eq!(best.get_weights(), model.get_weights());
 /// # Ok::<(), horn::Error>(())
 /// ```
 #[derive(Debug, Clone)]
@@ -113,8 +115,8 @@ impl ModelCheckpoint {
         self
     }
 
-    /// Whether the weights are saved without the model around them. A `.npz` file never holds more.
-    /// Default: false.
+    /// Whether the weights are saved without the model around them; the path must then end in one of
+    /// the formats for weights, which never hold more. Default: false.
     pub fn save_weights_only(mut self, weights_only: bool) -> Self {
         self.save_weights_only = weights_only;
         self
@@ -152,7 +154,7 @@ impl ModelCheckpoint {
         if !self.worth(control, logs, &path) {
             return Ok(());
         }
-        npz::write(Path::new(&path), control.iter_weights())?;
+        control.save(&path)?;
         self.say(control, format!("finished saving model to {path}"));
         Ok(())
     }
@@ -192,8 +194,18 @@ impl ModelCheckpoint {
     /// Reads the path's fields, and checks them against what is logged when it saves.
     fn read_path(&self, run: &Run) -> Result<Template> {
         let template = Template::parse(&self.filepath).map_err(|message| self.wrong(message))?;
-        if !self.filepath.ends_with(".npz") {
-            let message = "must end in `.npz`, the format for weights".to_string();
+        let format = Format::of(Path::new(&self.filepath));
+        let fits = match format {
+            None => false,
+            Some(Format::Keras) => !self.save_weights_only,
+            Some(_) => true,
+        };
+        if !fits {
+            let weights = "`.weights.h5`, `.safetensors` or `.npz`, the formats for weights";
+            let message = match self.save_weights_only {
+                true => format!("must end in {weights}"),
+                false => format!("must end in `.keras`, for whole models, or in {weights}"),
+            };
             return Err(self.wrong(message));
         }
         let by_batch = self.save_freq != SaveFreq::Epoch;
@@ -291,7 +303,9 @@ mod tests {
                 "{error}"
             );
         };
-        refused(ModelCheckpoint::new("a.keras"), "must end in `.npz`");
+        refused(ModelCheckpoint::new("a.pkl"), "must end in `.keras`");
+        let weights = ModelCheckpoint::new("a.keras").save_weights_only(true);
+        refused(weights, "must end in `.weights.h5`");
         refused(
             ModelCheckpoint::new("{val_los}.npz"),
             "did you mean `val_loss`?",

@@ -71,9 +71,14 @@ impl Variables {
         self.total = end;
     }
 
+    /// An arena of zeros.
+    pub(crate) fn zeros(&self) -> Result<Aligned> {
+        Aligned::try_zeros(self.total).ok_or_else(|| self.too_large())
+    }
+
     /// An arena with fresh values, each variable from a stream of its own.
     pub(crate) fn initial(&self, seed: u64) -> Result<Aligned> {
-        let mut arena = Aligned::try_zeros(self.total).ok_or_else(|| self.too_large())?;
+        let mut arena = self.zeros()?;
         for spec in &self.specs {
             let mut rng = stream(seed, Purpose::Weights, &spec.path, 0);
             if let Some(out) = arena.get_mut(spec.range.clone()) {

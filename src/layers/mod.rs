@@ -65,6 +65,7 @@ mod up_sampling;
 mod vocabulary;
 mod zero_padding;
 
+use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -258,9 +259,29 @@ pub trait Layer: Debug + Send + Sync {
     fn config(&self) -> Json {
         json!({})
     }
+
+    /// Where Keras's files keep the weights of a layer inside this one: under the name of the
+    /// attribute that holds it. Default: under the inner layer's own name.
+    fn part_in_files<'n>(&self, name: &'n str) -> &'n str {
+        name
+    }
+
+    /// The layer as the type that it is, of those that files must know: models.
+    #[doc(hidden)]
+    fn as_any(&self) -> Option<&dyn Any> {
+        None
+    }
 }
 
 impl Layer for Arc<dyn Layer> {
+    fn part_in_files<'n>(&self, name: &'n str) -> &'n str {
+        self.as_ref().part_in_files(name)
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        self.as_ref().as_any()
+    }
+
     fn call(&self, scope: &mut Scope, x: &Value) -> Value {
         self.as_ref().call(scope, x)
     }
@@ -517,6 +538,11 @@ pub fn register<T: Layer + 'static>(
 /// ```
 pub fn from_keras(json: &Json) -> Result<Arc<dyn Layer>> {
     registry::described("layer", (TABLE, &OWN), json)
+}
+
+/// Whether a class is one of Keras's that is here too.
+pub(crate) fn in_keras(class_name: &str) -> bool {
+    TABLE.iter().any(|(class, ..)| *class == class_name)
 }
 
 /// What Keras writes for a layer: `{"class_name", "config"}`.

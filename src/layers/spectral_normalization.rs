@@ -86,6 +86,10 @@ impl SpectralNormalization {
 }
 
 impl Layer for SpectralNormalization {
+    fn part_in_files<'n>(&self, _name: &'n str) -> &'n str {
+        "layer"
+    }
+
     fn call(&self, scope: &mut Scope, x: &Value) -> Value {
         let name = scope.name_for(self.layer.name(), self.layer.class_name());
         let inner = |scope: &mut Scope| {

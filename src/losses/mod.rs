@@ -477,6 +477,11 @@ pub fn from_keras(json: &Json) -> Result<Arc<dyn Loss>> {
     registry::described("loss", (TABLE, &OWN), json)
 }
 
+/// Whether a class is one of Keras's that is here too.
+pub(crate) fn in_keras(class_name: &str) -> bool {
+    class_name != "QuantileLoss" && TABLE.iter().any(|(class, ..)| *class == class_name)
+}
+
 /// What Keras writes for a loss: `{"class_name", "config"}`.
 pub fn to_keras(loss: &dyn Loss) -> Json {
     json!({"class_name": loss.class_name(), "config": loss.config()})

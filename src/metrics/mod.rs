@@ -417,6 +417,17 @@ pub fn from_keras(config: &Value) -> Result<Box<dyn Metric>> {
     }
 }
 
+/// Whether a class is one of Keras's that is here too.
+pub(crate) fn in_keras(class_name: &str) -> bool {
+    const OURS: [&str; 4] = [
+        "BalancedAccuracy",
+        "CohenKappa",
+        "ExpectedCalibrationError",
+        "MatthewsCorrelation",
+    ];
+    !OURS.contains(&class_name) && METRICS.iter().any(|(class, ..)| *class == class_name)
+}
+
 /// What Keras writes for a metric: `{"class_name", "config"}`, or a plain string for [`Accuracy`].
 pub fn to_keras(metric: &dyn Metric) -> Value {
     match metric.config() {

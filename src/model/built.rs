@@ -42,6 +42,39 @@ impl Built {
     /// Traces the layers for the first time and draws the variables; those that the model had
     /// before keep their values.
     pub(crate) fn new(network: &Network, seed: u64, before: Option<&Built>) -> Result<Built> {
+        let (mut built, variables) = Built::traced(network)?;
+        // Values that are all replaced need not be drawn.
+        let all = before.filter(|before| before.variables.same_places(&variables));
+        let mut parameters = match all {
+            Some(before) => before.parameters.clone(),
+            None => variables.initial(seed)?,
+        };
+        if let (Some(before), None) = (before, all) {
+            variables.carry(&mut parameters, &before.variables, &before.parameters);
+        }
+        built.parameters = parameters;
+        built.variables = Arc::new(variables);
+        Ok(built)
+    }
+
+    /// The same with weights of 0, to be read from a file; refused where there are more than `most`.
+    pub(crate) fn blank(network: &Network, most: u64) -> Result<Built> {
+        let (mut built, variables) = Built::traced(network)?;
+        if variables.total as u64 > most {
+            return Err(Error::argument(
+                "load",
+                "max_bytes",
+                format!("enough for {} numbers of weights", variables.total),
+                format!("room for {most}"),
+            ));
+        }
+        built.parameters = variables.zeros()?;
+        built.variables = Arc::new(variables);
+        Ok(built)
+    }
+
+    /// The model without its variables, which stand beside it.
+    pub(crate) fn traced(network: &Network) -> Result<(Built, Variables)> {
         let rows = network.input_shapes()?;
         let mut scope = Scope::new(None, true);
         let inputs = inputs(&mut scope, TRIAL, &rows)?;
@@ -58,19 +91,16 @@ impl Built {
             message: "a model's output is one that its layer does not give".into(),
         })?;
         check_batch(network, &layers)?;
-        let mut parameters = variables.initial(seed)?;
-        if let Some(before) = before {
-            variables.carry(&mut parameters, &before.variables, &before.parameters);
-        }
-        Ok(Built {
-            variables: Arc::new(variables),
-            parameters,
+        let built = Built {
+            variables: Arc::default(),
+            parameters: Aligned::zeros(0),
             rows,
             layers,
             ids: network.input_ids(),
             outputs,
             plans: Plans::default(),
-        })
+        };
+        Ok((built, variables))
     }
 
     /// The shape of an output of the model for a batch.

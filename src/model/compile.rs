@@ -30,21 +30,21 @@ use crate::optimizers::{Optimizer, State};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Compile {
-    optimizer: Box<dyn Optimizer>,
+    pub(crate) optimizer: Box<dyn Optimizer>,
     /// The loss of every output that has none of its own.
-    loss: Option<Arc<dyn Loss>>,
-    losses: Vec<(OutputKey, Arc<dyn Loss>)>,
-    loss_weights: Vec<(OutputKey, f32)>,
-    metrics: Vec<Asked>,
+    pub(crate) loss: Option<Arc<dyn Loss>>,
+    pub(crate) losses: Vec<(OutputKey, Arc<dyn Loss>)>,
+    pub(crate) loss_weights: Vec<(OutputKey, f32)>,
+    pub(crate) metrics: Vec<Asked>,
 }
 
 /// A metric that is asked for.
 #[derive(Debug, Clone)]
-struct Asked {
+pub(crate) struct Asked {
     /// Of which output; of all, if it is not said.
-    output: Option<OutputKey>,
-    metric: Box<dyn Metric>,
-    weighted: bool,
+    pub(crate) output: Option<OutputKey>,
+    pub(crate) metric: Box<dyn Metric>,
+    pub(crate) weighted: bool,
 }
 
 /// An output of a model, by its number from 0 or by its name.
@@ -214,9 +214,11 @@ pub(crate) struct Watched {
 /// A model that can be trained.
 #[derive(Debug, Clone)]
 pub(crate) struct Compiled {
+    /// What was asked for, as files keep it.
+    pub(crate) asked: Compile,
+    /// The name of the model when its training began.
+    pub(crate) model_name: String,
     pub(crate) optimizer: Box<dyn Optimizer>,
-    /// The optimizer as it was given, whatever callbacks have made of its learning rate since.
-    given: Box<dyn Optimizer>,
     /// The outputs that have a loss, in order.
     pub(crate) heads: Vec<Head>,
     pub(crate) metrics: Vec<Watched>,
@@ -240,9 +242,10 @@ impl Compiled {
             state: State::new(compile.optimizer.as_ref(), trainable),
             gradients: Aligned::zeros(trainable),
             metrics: watched(&compile, (&heads, &names), built)?,
-            given: compile.optimizer.clone(),
-            optimizer: compile.optimizer,
+            optimizer: compile.optimizer.clone(),
             heads,
+            asked: compile,
+            model_name: String::new(),
         })
     }
 
@@ -254,11 +257,12 @@ impl Compiled {
             .for_each(|watched| watched.metric.reset());
         let trainable = built.variables.trainable;
         Compiled {
-            optimizer: self.given.clone(),
-            given: self.given.clone(),
+            asked: self.asked.clone(),
+            model_name: self.model_name.clone(),
+            optimizer: self.asked.optimizer.clone(),
             heads: self.heads.clone(),
             metrics,
-            state: State::new(self.given.as_ref(), trainable),
+            state: State::new(self.asked.optimizer.as_ref(), trainable),
             gradients: Aligned::zeros(trainable),
         }
     }

@@ -15,7 +15,9 @@ use super::logged::{Logged, RATE};
 use super::network::Network;
 use super::source::{Held, Source};
 use crate::backend::cpu::{Run, assign};
-use crate::callbacks::{self, Callback, Control, Hooks, Inside, Progress, Signals, StopHandle};
+use crate::callbacks::{
+    self, Callback, Control, Hooks, Inside, Place, Progress, Signals, StopHandle,
+};
 use crate::data::dataset::{Dataset, Pass};
 use crate::data::{AsRows, Rows};
 use crate::error::{Error, Result};
@@ -721,6 +723,14 @@ impl<'t, 'a> Training<'t, 'a> {
         let mut control = Control::of(
             self.signals,
             Inside {
+                place: Place {
+                    name: &self.compiled.model_name,
+                    seed: self.seed,
+                    network: self.network,
+                    shapes: &self.built.layers,
+                    rows: &self.built.rows,
+                    asked: &self.compiled.asked,
+                },
                 variables: &self.built.variables,
                 parameters: &mut self.built.parameters,
                 state: &mut self.compiled.state,

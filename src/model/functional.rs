@@ -71,7 +71,7 @@ impl Model {
         Model::of("sequential", Network::default())
     }
 
-    fn of(name: &str, network: Network) -> Self {
+    pub(crate) fn of(name: &str, network: Network) -> Self {
         Model {
             name: name.into(),
             seed: entropy(),
@@ -360,7 +360,12 @@ impl Model {
         method: &'static str,
     ) -> Result<(&Network, &mut Built, &mut Compiled)> {
         match (&mut self.built, &mut self.compiled) {
-            (Some(built), Some(compiled)) => Ok((&self.network, built, compiled)),
+            (Some(built), Some(compiled)) => {
+                if compiled.model_name != self.name {
+                    compiled.model_name.clone_from(&self.name);
+                }
+                Ok((&self.network, built, compiled))
+            }
             _ => Err(Error::NotCompiled { method }),
         }
     }
@@ -412,6 +417,10 @@ impl Layer for Model {
         let outputs = self.network.outputs.iter();
         let values: Option<Vec<Value>> = outputs.map(|output| flow.get(*output).cloned()).collect();
         values.unwrap_or_else(|| vec![scope.fail("gives an output that is not there".into())])
+    }
+
+    fn as_any(&self) -> Option<&dyn std::any::Any> {
+        Some(self)
     }
 
     fn class_name(&self) -> &str {

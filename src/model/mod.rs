@@ -1,8 +1,8 @@
 //! What the user holds: [`Sequential`] and [`Model`], and the five steps of their lives.
 
 mod arrays;
-mod built;
-mod compile;
+pub(crate) mod built;
+pub(crate) mod compile;
 mod diagnose;
 mod drawing;
 mod evaluate;
@@ -13,15 +13,16 @@ mod functional;
 mod history;
 mod inspect;
 mod logged;
-mod network;
+pub(crate) mod network;
 mod on_batch;
 mod plans;
 mod predict;
+mod saving;
 mod scores;
 mod sequential;
 mod source;
 mod summary;
-mod tensor;
+pub(crate) mod tensor;
 mod topology;
 mod transfer;
 mod weights;
@@ -29,6 +30,7 @@ mod weights;
 pub use arrays::{Arrays, AsArrays, IntoArrays};
 pub use compile::{Compile, OutputKey};
 pub use evaluate::Evaluate;
+pub(crate) use fit::trainable as fit_variables;
 pub use fit::{Fit, Frequency};
 pub use functional::Model;
 pub use history::History;

@@ -35,7 +35,7 @@ use crate::layers::Layer;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Sequential {
-    model: Model,
+    pub(super) model: Model,
 }
 
 impl Default for Sequential {
@@ -147,6 +147,10 @@ impl Layer for Sequential {
 
     fn call_many(&self, scope: &mut Scope, inputs: &[Value]) -> Vec<Value> {
         self.model.call_many(scope, inputs)
+    }
+
+    fn as_any(&self) -> Option<&dyn std::any::Any> {
+        Some(&self.model)
     }
 
     fn class_name(&self) -> &str {

@@ -69,7 +69,7 @@ impl fmt::Debug for Tensor {
     }
 }
 
-fn call(layer: Arc<dyn Layer>, inputs: Vec<Tensor>, is_input: bool) -> Tensor {
+pub(crate) fn call(layer: Arc<dyn Layer>, inputs: Vec<Tensor>, is_input: bool) -> Tensor {
     static CALLS: AtomicU64 = AtomicU64::new(0);
     let call = Call {
         id: CALLS.fetch_add(1, Ordering::Relaxed),

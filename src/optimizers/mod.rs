@@ -191,6 +191,16 @@ pub trait Optimizer: Debug + Send + Sync + CloneOptimizer {
         vec![self.slots()]
     }
 
+    /// Whether Keras's files have this slot of a variable. Default: all of them.
+    fn saves_slot(&self, _slot: usize, _variable: &Variable) -> bool {
+        true
+    }
+
+    /// A number that Keras's files have behind the slots after so many steps. Default: none.
+    fn number_behind(&self, _iterations: u64) -> Option<f32> {
+        None
+    }
+
     /// Whether all settings lie in their ranges. `compile` asks.
     ///
     /// # Errors
@@ -301,6 +311,14 @@ impl Optimizer for Box<dyn Optimizer> {
         (**self).slot_groups()
     }
 
+    fn number_behind(&self, iterations: u64) -> Option<f32> {
+        (**self).number_behind(iterations)
+    }
+
+    fn saves_slot(&self, slot: usize, variable: &Variable) -> bool {
+        (**self).saves_slot(slot, variable)
+    }
+
     fn validate(&self) -> Result<()> {
         (**self).validate()
     }
@@ -408,8 +426,13 @@ pub fn from_keras(value: &Value) -> Result<Box<dyn Optimizer>> {
 /// ```
 pub fn to_keras(optimizer: &dyn Optimizer) -> Value {
     let class_name = optimizer.class_name();
-    let known = TABLE.iter().any(|(name, _)| *name == class_name) && class_name != OURS;
+    let known = in_keras(class_name);
     settings::optimizer_value(known, class_name, optimizer.config())
+}
+
+/// Whether a class is one of Keras's that is here too.
+pub(crate) fn in_keras(class_name: &str) -> bool {
+    TABLE.iter().any(|(name, _)| *name == class_name) && class_name != OURS
 }
 
 fn read(config: &Config) -> Result<Box<dyn Optimizer>> {

@@ -294,6 +294,10 @@ impl Optimizer for Muon {
         2
     }
 
+    fn saves_slot(&self, slot: usize, variable: &Variable) -> bool {
+        slot == 0 || self.is_adams(variable)
+    }
+
     fn weight_decay(&self, variable: &Variable) -> Option<f32> {
         match self.is_adams(variable) {
             true => self.adam_weight_decay.map(|decay| decay as f32),

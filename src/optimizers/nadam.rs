@@ -104,6 +104,11 @@ impl Optimizer for Nadam {
         2
     }
 
+    fn number_behind(&self, iterations: u64) -> Option<f32> {
+        let last = iterations.checked_sub(1);
+        Some(last.map_or(1.0, |last| self.product(last) as f32))
+    }
+
     fn validate(&self) -> Result<()> {
         decay_rate("Nadam", "beta_1", self.beta_1.rate)?;
         decay_rate("Nadam", "beta_2", self.beta_2.rate)?;

@@ -1,6 +1,6 @@
 //! Weights in numpy's `.npz` files: a zip archive with a `.npy` array for each, named by its path.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -8,14 +8,14 @@ use ndarray::{ArrayD, IxDyn};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
+use super::durable;
 use crate::data::dataset::npy;
 use crate::error::{Error, Result};
 
 /// From this many bytes on an entry needs the long form of zip.
 const LARGE: usize = u32::MAX as usize / 2;
 
-/// Writes path, shape and values of each weight; beside the place first, so that a file there is
-/// whole, the old or the new one. Directories are made.
+/// Writes path, shape and values of each weight, durably.
 ///
 /// # Errors
 ///
@@ -24,25 +24,14 @@ pub(crate) fn write<'w>(
     path: &Path,
     weights: impl Iterator<Item = (&'w str, &'w [usize], &'w [f32])>,
 ) -> Result<()> {
-    if let Some(directory) = path.parent() {
-        fs::create_dir_all(directory).map_err(|source| io(directory, source))?;
-    }
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}.part", std::process::id()));
-    let beside = path.with_file_name(name);
-    let written = archive(&beside, weights).and_then(|()| fs::rename(&beside, path));
-    written.map_err(|source| {
-        // What is left of it is of no use; that it cannot be removed is no news either.
-        let _ = fs::remove_file(&beside);
-        io(path, source)
-    })
+    durable::write(path, |file| archive(file, weights))
 }
 
 fn archive<'w>(
-    path: &Path,
+    file: &mut BufWriter<File>,
     weights: impl Iterator<Item = (&'w str, &'w [usize], &'w [f32])>,
 ) -> std::io::Result<()> {
-    let mut zip = ZipWriter::new(BufWriter::new(File::create(path)?));
+    let mut zip = ZipWriter::new(file);
     let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
     let mut bytes = Vec::new();
     for (name, shape, values) in weights {
@@ -55,7 +44,8 @@ fn archive<'w>(
             zip.write_all(&bytes)?;
         }
     }
-    zip.finish()?.into_inner()?.sync_all()
+    zip.finish()?;
+    Ok(())
 }
 
 /// The header of a `.npy` array of `f32`, filled up to a multiple of 64 bytes.
@@ -102,6 +92,8 @@ fn io(path: &Path, source: std::io::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -1,0 +1,358 @@
+//! The one door to the HDF5 crate, for files that may be broken or hostile.
+//!
+//! A data set is opened by the path that the model expects, and its shape is compared with the
+//! expected one before anything is read: a shape in a broken file may ask for terabytes. Walks over
+//! groups count what they meet.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::fmt::Display;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use hdf5_pure::{AttrValue, DType, Dataset, File, FileBuilder, GroupBuilder};
+
+use crate::error::{Error, Result};
+
+/// More groups and data sets than this in one file are refused.
+const MOST_NODES: usize = 200_000;
+
+/// A file that is being read.
+pub(crate) struct Reader {
+    file: File,
+    path: PathBuf,
+    nodes: Cell<usize>,
+    /// Whether models keep their layers under the name that Keras had for it before version 3.
+    old: bool,
+}
+
+/// Where `tf.keras` 2.12 to 2.15 kept the layers of a model.
+const OLD_LAYERS: &str = "_layer_checkpoint_dependencies";
+
+impl Reader {
+    /// A file that is in memory; `path` is for messages.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`] for bytes that are no HDF5 file.
+    pub(crate) fn new(bytes: Vec<u8>, path: &Path) -> Result<Reader> {
+        let file = File::from_bytes(bytes).map_err(|error| Error::file(path, "", error))?;
+        Ok(Reader {
+            old: file.group(OLD_LAYERS).is_ok(),
+            file,
+            path: path.to_path_buf(),
+            nodes: Cell::new(0),
+        })
+    }
+
+    /// An entry under the name that this file has for it.
+    fn at<'e>(&self, entry: &'e str) -> Cow<'e, str> {
+        if !self.old {
+            return Cow::Borrowed(entry);
+        }
+        let parts = entry.split('/').map(|part| match part {
+            "layers" => OLD_LAYERS,
+            part => part,
+        });
+        Cow::Owned(parts.collect::<Vec<&str>>().join("/"))
+    }
+
+    /// An error at an entry.
+    pub(crate) fn fail(&self, entry: &str, reason: impl Display) -> Error {
+        Error::file(&self.path, entry, reason)
+    }
+
+    /// Whether there is a data set.
+    pub(crate) fn has(&self, entry: &str) -> bool {
+        self.file.dataset(&self.at(entry)).is_ok()
+    }
+
+    /// Whether there is a group.
+    pub(crate) fn has_group(&self, entry: &str) -> bool {
+        self.file.group(&self.at(entry)).is_ok()
+    }
+
+    /// The numbers of a data set of this shape.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`] for one that is not there, of another shape or of no numbers.
+    pub(crate) fn read(&self, entry: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        let dataset = self.dataset(entry, shape)?;
+        let size = shape.iter().product::<usize>();
+        if size == 0 {
+            return Ok(Vec::new());
+        }
+        let kind = dataset.dtype().map_err(|error| self.fail(entry, error))?;
+        let read = match kind {
+            DType::F32 => dataset.read_f32(),
+            DType::F64 => dataset
+                .read_f64()
+                .map(|v| v.iter().map(|x| *x as f32).collect()),
+            DType::I8 | DType::I16 | DType::I32 | DType::I64 => dataset
+                .read_i64()
+                .map(|v| v.iter().map(|x| *x as f32).collect()),
+            DType::U8 | DType::U16 | DType::U32 | DType::U64 => dataset
+                .read_u64()
+                .map(|v| v.iter().map(|x| *x as f32).collect()),
+            other => return Err(self.fail(entry, format!("holds {other}, not numbers"))),
+        };
+        let values: Vec<f32> = read.map_err(|error| self.fail(entry, error))?;
+        match values.len() == size {
+            true => Ok(values),
+            false => {
+                let found = values.len();
+                Err(self.fail(entry, format!("{found} numbers where {size} belong")))
+            }
+        }
+    }
+
+    /// A whole number that stands alone, such as a count of steps.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub(crate) fn whole(&self, entry: &str) -> Result<u64> {
+        let dataset = self.dataset(entry, &[])?;
+        let values = dataset
+            .read_i64()
+            .map_err(|error| self.fail(entry, error))?;
+        let value = values.first().copied().and_then(|v| u64::try_from(v).ok());
+        value.ok_or_else(|| self.fail(entry, "is not a count"))
+    }
+
+    fn dataset(&self, entry: &str, shape: &[usize]) -> Result<Dataset> {
+        let dataset = self.file.dataset(&self.at(entry));
+        let dataset = dataset.map_err(|error| self.fail(entry, error))?;
+        let found = dataset.shape().map_err(|error| self.fail(entry, error))?;
+        let same = found.len() == shape.len()
+            && found
+                .iter()
+                .zip(shape)
+                .all(|(found, own)| *found == *own as u64);
+        match same {
+            true => Ok(dataset),
+            false => {
+                let reason = format!("has the shape {found:?}, the model expects {shape:?}");
+                Err(self.fail(entry, reason))
+            }
+        }
+    }
+
+    /// The names of the groups in a group.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`] for one that cannot be read, or after more than 200 000 names in all.
+    pub(crate) fn groups(&self, entry: &str) -> Result<Vec<String>> {
+        let group = match entry {
+            "" => self.file.root(),
+            _ => self
+                .file
+                .group(&self.at(entry))
+                .map_err(|error| self.fail(entry, error))?,
+        };
+        let names = group.groups().map_err(|error| self.fail(entry, error))?;
+        self.nodes.set(self.nodes.get().saturating_add(names.len()));
+        match self.nodes.get() > MOST_NODES {
+            true => Err(self.fail(entry, format!("more than {MOST_NODES} groups"))),
+            false => Ok(names),
+        }
+    }
+
+    /// An attribute of a group that is a text.
+    pub(crate) fn text(&self, entry: &str, name: &str) -> Option<String> {
+        match self.attribute(entry, name)? {
+            AttrValue::StringArray(all) => all.into_iter().next(),
+            value => value.as_str().map(str::to_string),
+        }
+    }
+
+    /// An attribute of a group that is a list of texts.
+    pub(crate) fn texts(&self, entry: &str, name: &str) -> Option<Vec<String>> {
+        let value = self.attribute(entry, name)?;
+        let texts = value.as_strings().map(<[String]>::to_vec);
+        texts.or_else(|| value.as_str().map(|text| vec![text.to_string()]))
+    }
+
+    fn attribute(&self, entry: &str, name: &str) -> Option<AttrValue> {
+        let group = match entry {
+            "" => self.file.root(),
+            _ => self.file.group(&self.at(entry)).ok()?,
+        };
+        group.attrs().ok()?.remove(name)
+    }
+}
+
+/// What a data set holds.
+#[derive(Debug, Clone)]
+pub(crate) enum Data<'d> {
+    /// Numbers of a shape, row-major.
+    Numbers(&'d [usize], &'d [f32]),
+    /// The same where the shape was made for it.
+    Owned(Vec<usize>, &'d [f32]),
+    /// Zeros of a shape.
+    Zeros(Vec<usize>),
+    /// One number.
+    Number(f32),
+    /// One whole number.
+    Whole(u64),
+}
+
+/// A group that is being made, with what is in it.
+#[derive(Debug, Default)]
+pub(crate) struct Tree<'d> {
+    name: Option<String>,
+    data: Vec<(String, Data<'d>)>,
+    groups: Vec<(String, Tree<'d>)>,
+}
+
+impl<'d> Tree<'d> {
+    /// The group at a path from here, made where it is not there.
+    pub(crate) fn group(&mut self, path: &str) -> &mut Tree<'d> {
+        let mut tree = self;
+        for part in path.split('/').filter(|part| !part.is_empty()) {
+            let found = tree.groups.iter().position(|(name, _)| name == part);
+            let place = found.unwrap_or_else(|| {
+                tree.groups.push((part.to_string(), Tree::default()));
+                tree.groups.len() - 1
+            });
+            // The place was found or made just now.
+            #[allow(clippy::indexing_slicing)]
+            {
+                tree = &mut tree.groups[place].1;
+            }
+        }
+        tree
+    }
+
+    /// Sets the attribute `name`, as Keras does.
+    pub(crate) fn named(&mut self, name: &str) -> &mut Self {
+        self.name = Some(name.to_string());
+        self
+    }
+
+    /// Adds a data set.
+    pub(crate) fn add(&mut self, name: impl Into<String>, data: Data<'d>) {
+        self.data.push((name.into(), data));
+    }
+
+    /// Writes the tree as a file.
+    ///
+    /// # Errors
+    ///
+    /// What the writer says.
+    pub(crate) fn write(&self, to: impl Write) -> std::io::Result<()> {
+        let mut builder = FileBuilder::new();
+        for (name, group) in &self.groups {
+            let mut made = builder.create_group(name);
+            group.fill(&mut made);
+            builder.add_group(made.finish());
+        }
+        builder.finish_to(to).map_err(std::io::Error::other)
+    }
+
+    fn fill(&self, builder: &mut GroupBuilder) {
+        if let Some(name) = &self.name {
+            builder.set_attr("name", AttrValue::String(name.clone()));
+        }
+        for (name, data) in &self.data {
+            let dataset = builder.create_dataset(name);
+            match data {
+                Data::Numbers(shape, values) => {
+                    dataset.with_f32_data(values).with_shape(&lengths(shape));
+                }
+                Data::Owned(shape, values) => {
+                    dataset.with_f32_data(values).with_shape(&lengths(shape));
+                }
+                Data::Zeros(shape) => {
+                    let zeros = vec![0.0; shape.iter().product()];
+                    dataset.with_f32_data(&zeros).with_shape(&lengths(shape));
+                }
+                Data::Number(value) => {
+                    dataset.with_f32_data(&[*value]).with_shape(&[]);
+                }
+                Data::Whole(value) => {
+                    let value = i64::try_from(*value).unwrap_or(i64::MAX);
+                    // Keras counts in 32 bits; beyond that only a longer number is right.
+                    match i32::try_from(value) {
+                        Ok(value) => dataset.with_i32_data(&[value]).with_shape(&[]),
+                        Err(_) => dataset.with_i64_data(&[value]).with_shape(&[]),
+                    };
+                }
+            }
+        }
+        for (name, group) in &self.groups {
+            let mut made = builder.create_group(name);
+            group.fill(&mut made);
+            builder.add_group(made.finish());
+        }
+    }
+}
+
+fn lengths(shape: &[usize]) -> Vec<u64> {
+    shape.iter().map(|length| *length as u64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written() -> Vec<u8> {
+        let mut tree = Tree::default();
+        let vars = tree.group("layers/dense/vars").named("out");
+        vars.add("0", Data::Numbers(&[2, 2], &[1.0, 2.0, 3.0, 4.0]));
+        vars.add("1", Data::Whole(7));
+        vars.add("2", Data::Number(0.5));
+        vars.add("3", Data::Numbers(&[0, 3], &[]));
+        let mut bytes = Vec::new();
+        tree.write(&mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let reader = Reader::new(written(), Path::new("a.h5")).unwrap();
+        let read = reader.read("layers/dense/vars/0", &[2, 2]).unwrap();
+        assert_eq!(read, [1.0, 2.0, 3.0, 4.0]);
+        assert_eq!(reader.whole("layers/dense/vars/1").unwrap(), 7);
+        assert_eq!(reader.read("layers/dense/vars/2", &[]).unwrap(), [0.5]);
+        assert!(
+            reader
+                .read("layers/dense/vars/3", &[0, 3])
+                .unwrap()
+                .is_empty()
+        );
+        assert_eq!(
+            reader.text("layers/dense/vars", "name").as_deref(),
+            Some("out")
+        );
+        assert_eq!(reader.groups("layers").unwrap(), ["dense"]);
+    }
+
+    #[test]
+    fn layers_under_their_old_name_are_found() {
+        let mut tree = Tree::default();
+        let inner = "_layer_checkpoint_dependencies/dense/vars";
+        tree.group(inner).named("out").add("0", Data::Number(3.0));
+        let mut bytes = Vec::new();
+        tree.write(&mut bytes).unwrap();
+        let reader = Reader::new(bytes, Path::new("a.h5")).unwrap();
+        assert_eq!(reader.read("layers/dense/vars/0", &[]).unwrap(), [3.0]);
+        assert_eq!(reader.groups("layers").unwrap(), ["dense"]);
+    }
+
+    #[test]
+    fn another_shape_is_refused_by_name() {
+        let reader = Reader::new(written(), Path::new("a.h5")).unwrap();
+        let error = reader.read("layers/dense/vars/0", &[4]).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains("a.h5") && text.contains("layers/dense/vars/0"),
+            "{text}"
+        );
+        assert!(text.contains("[2, 2]") && text.contains("[4]"), "{text}");
+        assert!(reader.read("layers/dense/vars/9", &[]).is_err());
+        assert!(Reader::new(b"no such file".to_vec(), Path::new("b.h5")).is_err());
+    }
+}

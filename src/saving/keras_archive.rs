@@ -1,0 +1,351 @@
+//! Keras 3's archives, `.keras`: a zip of `metadata.json`, `config.json` and `model.weights.h5`.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value as Json, json};
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipArchive, ZipWriter};
+
+use super::hdf5::Reader;
+use super::load::{Load, Opened, too_large};
+use super::weights_h5::{Matching, counted};
+use super::whole::Whole;
+use super::{compile_json, durable, model_json, weights_h5};
+use crate::error::{Error, Result};
+use crate::model::Model;
+use crate::model::built::Built;
+
+/// The version of Keras whose files these are.
+const KERAS: &str = "3.15.1";
+
+const CONFIG: &str = "config.json";
+const METADATA: &str = "metadata.json";
+const WEIGHTS: &str = "model.weights.h5";
+
+/// Writes a whole model.
+///
+/// # Errors
+///
+/// [`Error::Io`].
+pub(crate) fn write(whole: &Whole, path: &Path) -> Result<()> {
+    let (config, metadata) = texts(whole);
+    let tree = weights_h5::tree(whole);
+    durable::write(path, |file| {
+        let mut zip = ZipWriter::new(file);
+        let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+        for (name, text) in [(METADATA, metadata), (CONFIG, config)] {
+            zip.start_file(name, stored)?;
+            zip.write_all(text.to_string().as_bytes())?;
+        }
+        // The slots of an optimizer are as many again, four times at most.
+        let large = whole.parameters.len() > (u32::MAX / 64) as usize;
+        zip.start_file(WEIGHTS, stored.large_file(large))?;
+        tree.write(&mut zip)?;
+        zip.finish()?;
+        Ok(())
+    })
+}
+
+/// `config.json` and `metadata.json`.
+fn texts(whole: &Whole) -> (Json, Json) {
+    let mut config = model_json::written(whole.name, whole.network, whole.shapes, Some(whole.rows));
+    let mut own = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "seed": whole.seed.to_string(),
+    });
+    if let Some(trained) = &whole.training {
+        let outputs = whole.network.output_names();
+        let for_keras = compile_json::written(trained, &outputs, false);
+        let all = compile_json::written(trained, &outputs, true);
+        // What cannot be read again, such as a loss that is a closure, is not kept.
+        let all = all.filter(|all| compile_json::read(all, &outputs).is_ok());
+        if let (Some(own), true) = (own.as_object_mut(), all != for_keras) {
+            own.insert("compile_config".into(), json!(all));
+        }
+        if let (Some(config), Some(compile)) = (config.as_object_mut(), for_keras) {
+            config.insert("compile_config".into(), compile);
+        }
+    }
+    let metadata = json!({
+        "keras_version": KERAS,
+        "date_saved": now(),
+        "horn": own,
+    });
+    (config, metadata)
+}
+
+/// The time as Keras writes it: `2026-11-24@21:25:41`, in UTC.
+fn now() -> String {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let seconds = since.map_or(0, |since| since.as_secs());
+    let (days, rest) = ((seconds / 86_400) as i64, seconds % 86_400);
+    let (year, month, day) = date(days);
+    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
+    format!("{year:04}-{month:02}-{day:02}@{hour:02}:{minute:02}:{second:02}")
+}
+
+/// Year, month and day of a number of days after the first of 1970, in the Gregorian calendar.
+fn date(days: i64) -> (i64, i64, i64) {
+    // Years are counted from the first of March, so that leap days come last.
+    let days = days + 719_468;
+    let era = days.div_euclid(146_097);
+    let of_era = days.rem_euclid(146_097);
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (year + era * 400 + i64::from(month <= 2), month, day)
+}
+
+/// An archive that is being read.
+struct Archive<'p> {
+    zip: ZipArchive<BufReader<File>>,
+    path: &'p Path,
+    limit: u64,
+}
+
+impl<'p> Archive<'p> {
+    fn new(opened: Opened, path: &'p Path) -> Result<Self> {
+        let Opened {
+            mut file,
+            size,
+            limit,
+        } = opened;
+        let listed = listed(&mut file, size).map_err(|source| Error::Io {
+            path: path.to_path_buf(),
+            source,
+        })?;
+        let zip = ZipArchive::new(BufReader::new(file));
+        let zip = zip.map_err(|error| Error::file(path, "", error))?;
+        if listed.is_some_and(|listed| listed != zip.len()) {
+            return Err(Error::file(path, "", "an entry comes twice"));
+        }
+        let mut archive = Archive { zip, path, limit };
+        archive.check()?;
+        Ok(archive)
+    }
+
+    /// Entries stay inside, come once, and do not lie over each other.
+    fn check(&mut self) -> Result<()> {
+        let mut seen = HashSet::new();
+        for number in 0..self.zip.len() {
+            let entry = self.zip.by_index_raw(number);
+            let entry = entry.map_err(|error| Error::file(self.path, "", error))?;
+            let name = entry
+                .name()
+                .map_err(|error| Error::file(self.path, "", error))?;
+            let name = name.into_owned();
+            let leaves = name.starts_with(['/', '\\'])
+                || name.contains([':', '\\', '\0'])
+                || name.split('/').any(|part| part == "..");
+            if leaves {
+                return Err(Error::file(
+                    self.path,
+                    name,
+                    "would lie outside of the archive",
+                ));
+            }
+            if entry.encrypted() {
+                return Err(Error::file(self.path, name, "is encrypted"));
+            }
+            if !seen.insert(name.clone()) {
+                return Err(Error::file(self.path, name, "comes twice"));
+            }
+        }
+        let over = self.zip.has_overlapping_files();
+        match over.map_err(|error| Error::file(self.path, "", error))? {
+            true => Err(Error::file(self.path, "", "entries lie over each other")),
+            false => Ok(()),
+        }
+    }
+
+    /// The bytes of an entry, where there is one.
+    fn bytes(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
+        let entry = match self.zip.by_name(name) {
+            Ok(entry) => entry,
+            Err(zip::result::ZipError::FileNotFound) => return Ok(None),
+            Err(error) => return Err(Error::file(self.path, name, error)),
+        };
+        if entry.size() > self.limit {
+            return Err(too_large(self.path, name, self.limit));
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(entry.size()).unwrap_or(0).min(1 << 26));
+        let read = entry
+            .take(self.limit.saturating_add(1))
+            .read_to_end(&mut bytes);
+        read.map_err(|error| Error::file(self.path, name, error))?;
+        match bytes.len() as u64 > self.limit {
+            true => Err(too_large(self.path, name, self.limit)),
+            false => Ok(Some(bytes)),
+        }
+    }
+
+    fn json(&mut self, name: &str) -> Result<Option<Json>> {
+        let Some(bytes) = self.bytes(name)? else {
+            return Ok(None);
+        };
+        // The depth is bounded there.
+        let json = serde_json::from_slice(&bytes);
+        json.map(Some)
+            .map_err(|error| Error::file(self.path, name, error))
+    }
+}
+
+/// How many entries the archive says that it has; nothing for one of the long form.
+fn listed(file: &mut File, size: u64) -> io::Result<Option<usize>> {
+    const LONGEST: u64 = 22 + u16::MAX as u64;
+    let length = size.min(LONGEST);
+    file.seek(SeekFrom::Start(size - length))?;
+    let mut end = Vec::new();
+    (&mut *file).take(length).read_to_end(&mut end)?;
+    file.rewind()?;
+    let place = end.windows(4).rposition(|four| four == b"PK\x05\x06");
+    let count = place.and_then(|place| end.get(place + 10..place + 12));
+    let count = count.and_then(|two| Some(u16::from_le_bytes(two.try_into().ok()?)));
+    Ok(count.filter(|count| *count != u16::MAX).map(usize::from))
+}
+
+/// Reads a whole model.
+///
+/// # Errors
+///
+/// [`Error::File`], [`Error::Config`] and [`Error::Unknown`] for a file that is broken, refused, or
+/// holds what is not here.
+pub(crate) fn read(opened: Opened, path: &Path, load: &Load) -> Result<Model> {
+    let mut archive = Archive::new(opened, path)?;
+    let config = archive.json(CONFIG)?;
+    let mut config = config.ok_or_else(|| Error::file(path, CONFIG, "is not there"))?;
+    archive.give_vocabularies(&mut config, "assets")?;
+    let metadata = archive.json(METADATA)?.unwrap_or(Json::Null);
+    let mut model = model_json::read(&config).map_err(|error| in_config(path, error))?;
+    let own = metadata.get("horn");
+    let seed = own.and_then(|own| own.get("seed")?.as_str()?.parse().ok());
+    if let Some(seed) = seed {
+        model.seed = seed;
+    }
+    let reader = archive.weights()?;
+    let built = Built::blank(&model.network, archive.limit / 4);
+    let mut built = built.map_err(|error| in_config(path, error))?;
+    let place = (&*model.name, &model.network);
+    let (variables, parameters) = (&built.variables, &mut built.parameters);
+    weights_h5::read(&reader, place, variables, parameters, Matching::default())?;
+    model.built = Some(built);
+    if load.compile {
+        let compile = own.and_then(|own| own.get("compile_config"));
+        let compile = compile.or_else(|| config.get("compile_config"));
+        restore(&mut model, compile, &reader).map_err(|error| in_config(path, error))?;
+    }
+    Ok(model)
+}
+
+/// Compiles a model as it was, and goes on where its optimizer was.
+fn restore(model: &mut Model, compile: Option<&Json>, reader: &Reader) -> Result<()> {
+    let outputs = model.network.output_names();
+    let Some(compile) = compile.filter(|compile| !compile.is_null()) else {
+        return Ok(());
+    };
+    let Some(compile) = compile_json::read(compile, &outputs)? else {
+        return Ok(());
+    };
+    model.compile(compile)?;
+    super::read_state(model, reader)
+}
+
+/// An error of what the configuration says, with the file.
+fn in_config(path: &Path, error: Error) -> Error {
+    match error {
+        Error::File { .. } | Error::Io { .. } => error,
+        error => Error::file(path, CONFIG, error),
+    }
+}
+
+impl Archive<'_> {
+    /// Puts the vocabularies of lookups, which Keras keeps as texts in `assets`, into their
+    /// configurations.
+    fn give_vocabularies(&mut self, model: &mut Json, place: &str) -> Result<()> {
+        let chain = model.get("class_name").and_then(Json::as_str) == Some("Sequential");
+        let layers = model
+            .get_mut("config")
+            .and_then(|config| config.get_mut("layers"));
+        let Some(Json::Array(layers)) = layers else {
+            return Ok(());
+        };
+        let mut counts = HashMap::new();
+        for layer in layers {
+            let class = layer.get("class_name").and_then(Json::as_str).unwrap_or("");
+            if chain && class == "InputLayer" {
+                continue;
+            }
+            let class = class.to_string();
+            let place = format!("{place}/layers/{}", counted(&mut counts, &class));
+            match class.as_str() {
+                "Sequential" | "Functional" => self.give_vocabularies(layer, &place)?,
+                "IntegerLookup" | "StringLookup" => {
+                    if let Some(words) = self.vocabulary(&place, class == "IntegerLookup")?
+                        && let Some(Json::Object(config)) = layer.get_mut("config")
+                        && config.get("vocabulary").is_none_or(Json::is_null)
+                    {
+                        config.insert("vocabulary".into(), words);
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The lines of a vocabulary, where there is one.
+    fn vocabulary(&mut self, place: &str, numbers: bool) -> Result<Option<Json>> {
+        let name = format!("{place}/vocabulary.txt");
+        let Some(bytes) = self.bytes(&name)? else {
+            return Ok(None);
+        };
+        let broken = |error: &dyn std::fmt::Display| Error::file(self.path, &name, error);
+        let text = String::from_utf8(bytes).map_err(|error| broken(&error))?;
+        let lines = text.trim_end_matches('\n').split('\n');
+        let words: Result<Json> = match numbers {
+            false => Ok(lines.map(Json::from).collect()),
+            true => lines
+                .map(|line| line.trim().parse::<i64>().map(Json::from))
+                .collect::<std::result::Result<_, _>>()
+                .map_err(|error| broken(&error)),
+        };
+        words.map(Some)
+    }
+
+    fn weights(&mut self) -> Result<Reader> {
+        match self.bytes(WEIGHTS)? {
+            Some(bytes) => Reader::new(bytes, self.path),
+            None => Err(Error::file(self.path, WEIGHTS, "is not there")),
+        }
+    }
+}
+
+/// The weights of an archive.
+///
+/// # Errors
+///
+/// As [`read`].
+pub(crate) fn weights(opened: Opened, path: &Path) -> Result<Reader> {
+    Archive::new(opened, path)?.weights()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_become_dates() {
+        // By the calendar: leap days of 2000 and 2024, and the last of a century without one.
+        assert_eq!(date(0), (1970, 1, 1));
+        assert_eq!(date(11_016), (2000, 2, 29));
+        assert_eq!(date(19_782), (2024, 2, 29));
+        assert_eq!(date(19_783), (2024, 3, 1));
+        assert_eq!(date(47_541), (2100, 3, 1));
+    }
+}

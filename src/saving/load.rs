@@ -1,0 +1,165 @@
+//! [`Load`]: how a file is read, and how much it may ask for.
+
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+/// How a model or its weights are read from a file.
+///
+/// # Limits
+///
+/// A file is not trusted. Sizes in it are compared with what the model expects before anything is
+/// read; entries of an archive that leave it, come twice or grow beyond the limit are refused, and so
+/// are classes that are not in this crate, `Lambda` layers and code of any kind. What is read may not
+/// take more than [`max_bytes`](Self::max_bytes).
+///
+/// # Examples
+///
+/// ```
+/// use horn::prelude::*;
+/// use horn::saving::Load;
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("model.keras");
+///
+/// let mut model = Sequential::new().add(Dense::new(3).input_dim(2));
+/// model.build()?;
+/// model.save(&path)?;
+///
+/// let small = Load::new().max_bytes(1_000_000);
+/// assert_eq!(Model::load_with(&path, small)?.get_weights(), model.get_weights());
+/// assert!(Model::load_with(&path, Load::new().max_bytes(10)).is_err());
+/// # Ok::<(), horn::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Load {
+    pub(crate) compile: bool,
+    pub(crate) by_name: bool,
+    pub(crate) skip_mismatch: bool,
+    max_bytes: Option<u64>,
+}
+
+impl Default for Load {
+    fn default() -> Self {
+        Load::new()
+    }
+}
+
+impl Load {
+    /// With Keras's defaults: compiled, by the order of the layers, and every weight must fit.
+    pub fn new() -> Self {
+        Load {
+            compile: true,
+            by_name: false,
+            skip_mismatch: false,
+            max_bytes: None,
+        }
+    }
+
+    /// Whether a model is compiled as it was, with the state of its optimizer. Default: true.
+    pub fn compile(mut self, compile: bool) -> Self {
+        self.compile = compile;
+        self
+    }
+
+    /// Whether weights are found by the names of their layers: layers that the file or the model does
+    /// not have are left as they are. By default they are found by the classes and the order of the
+    /// layers.
+    pub fn by_name(mut self, by_name: bool) -> Self {
+        self.by_name = by_name;
+        self
+    }
+
+    /// Whether weights that are not in the file, or have another shape there, are left as they are.
+    /// Default: false, they are an error.
+    pub fn skip_mismatch(mut self, skip_mismatch: bool) -> Self {
+        self.skip_mismatch = skip_mismatch;
+        self
+    }
+
+    /// The most bytes that the file, an entry of it or the model's weights may take. Default: 20 times
+    /// the size of the file, and 64 MB.
+    pub fn max_bytes(mut self, bytes: u64) -> Self {
+        self.max_bytes = Some(bytes);
+        self
+    }
+
+    /// The limit for a file of this size.
+    pub(crate) fn limit(&self, size: u64) -> u64 {
+        let usual = size.saturating_mul(20).saturating_add(64 << 20);
+        self.max_bytes.unwrap_or(usual)
+    }
+}
+
+/// A file that is open, with its size and how much may be read from it.
+pub(crate) struct Opened {
+    pub(crate) file: File,
+    pub(crate) size: u64,
+    pub(crate) limit: u64,
+}
+
+/// What kind of file it is, by its first bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Zip,
+    Hdf5,
+    Other,
+}
+
+impl Opened {
+    /// Opens a file, if it is not larger than the limit.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] and [`Error::File`].
+    pub(crate) fn new(path: &Path, load: &Load) -> Result<Opened> {
+        let io = |source| Error::Io {
+            path: path.to_path_buf(),
+            source,
+        };
+        let file = File::open(path).map_err(io)?;
+        let data = file.metadata().map_err(io)?;
+        if !data.is_file() {
+            return Err(Error::file(path, "", "is not a file"));
+        }
+        let (size, limit) = (data.len(), load.limit(data.len()));
+        match size > limit {
+            true => Err(too_large(path, "", limit)),
+            false => Ok(Opened { file, size, limit }),
+        }
+    }
+
+    /// What kind of file it is.
+    pub(crate) fn kind(&mut self, path: &Path) -> Result<Kind> {
+        let mut first = [0; 8];
+        let io = |source| Error::Io {
+            path: path.to_path_buf(),
+            source,
+        };
+        let read = (&self.file).take(8).read(&mut first).map_err(io)?;
+        self.file.rewind().map_err(io)?;
+        Ok(match first.get(..read) {
+            Some([b'P', b'K', ..]) => Kind::Zip,
+            Some(b"\x89HDF\r\n\x1a\n") => Kind::Hdf5,
+            _ => Kind::Other,
+        })
+    }
+
+    /// All bytes of it.
+    pub(crate) fn bytes(self, path: &Path) -> Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(usize::try_from(self.size).unwrap_or(0));
+        let read = self.file.take(self.limit).read_to_end(&mut bytes);
+        read.map_err(|source| Error::Io {
+            path: path.to_path_buf(),
+            source,
+        })?;
+        Ok(bytes)
+    }
+}
+
+/// What is larger than the limit.
+pub(crate) fn too_large(path: &Path, entry: &str, limit: u64) -> Error {
+    let reason = format!("takes more than {limit} bytes: allow more with `Load::max_bytes`");
+    Error::file(path, entry, reason)
+}

@@ -74,7 +74,7 @@ impl<P> Own<P> {
 }
 
 /// The name without the package that it was registered under: `mine>Residual` is `Residual`.
-fn bare(name: &str) -> &str {
+pub(crate) fn bare(name: &str) -> &str {
     name.rsplit('>').next().unwrap_or(name)
 }
 

@@ -64,6 +64,28 @@ pub(crate) struct Saved {
     optimizer: Box<dyn Optimizer>,
 }
 
+impl Saved {
+    pub(crate) fn of(parameters: &Aligned, state: &State, optimizer: &dyn Optimizer) -> Self {
+        Saved {
+            parameters: parameters.clone(),
+            state: state.clone(),
+            optimizer: optimizer.clone_box(),
+        }
+    }
+
+    /// Puts all of it back.
+    pub(crate) fn restore(
+        self,
+        parameters: &mut Aligned,
+        state: &mut State,
+        optimizer: &mut Box<dyn Optimizer>,
+    ) {
+        *parameters = self.parameters;
+        *state = self.state;
+        *optimizer = self.optimizer;
+    }
+}
+
 /// What stays as it is while a model is trained.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place<'m> {
@@ -141,19 +163,14 @@ impl<'m> Control<'m> {
     /// A copy of all that training changes; none without a model.
     pub(crate) fn keep(&self) -> Option<Saved> {
         let inside = self.inside.as_ref()?;
-        Some(Saved {
-            parameters: inside.parameters.clone(),
-            state: inside.state.clone(),
-            optimizer: inside.optimizer.clone_box(),
-        })
+        let optimizer = inside.optimizer.as_ref();
+        Some(Saved::of(inside.parameters, inside.state, optimizer))
     }
 
     /// Puts all of it back.
     pub(crate) fn put_back(&mut self, saved: Saved) {
         if let Some(inside) = &mut self.inside {
-            *inside.parameters = saved.parameters;
-            *inside.state = saved.state;
-            *inside.optimizer = saved.optimizer;
+            saved.restore(inside.parameters, inside.state, inside.optimizer);
         }
     }
 

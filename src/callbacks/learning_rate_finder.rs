@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use super::control::Saved;
-use super::{Callback, Control, Logs, Run};
+use super::{Callback, Control, Logs, Run, Saved};
 use crate::error::{Error, Result};
 
 /// Trains with learning rates that grow from batch to batch, and tells with which the loss falls

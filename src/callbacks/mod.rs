@@ -43,7 +43,7 @@ mod time_budget;
 mod weights;
 
 pub use control::Control;
-pub(crate) use control::{Inside, Place, Signals};
+pub(crate) use control::{Inside, Place, Saved, Signals};
 pub use csv_logger::CsvLogger;
 pub use early_stopping::EarlyStopping;
 pub(crate) use hooks::Hooks;

@@ -18,5 +18,5 @@ pub(crate) mod variables;
 
 pub use crate::shape::{Axes, MAX_RANK, Shape};
 pub use scope::Scope;
-pub(crate) use scope::{numbered, snake_case};
+pub(crate) use scope::{Traced, numbered, snake_case};
 pub use value::{Operand, Value};

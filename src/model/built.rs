@@ -8,7 +8,7 @@ use super::plans::{Key, Mode, Plans, Prepared};
 use crate::error::{Error, Result};
 use crate::graph::plan::{Goal, Plan};
 use crate::graph::variables::Variables;
-use crate::graph::{Scope, Shape, Value};
+use crate::graph::{Scope, Shape, Traced, Value};
 use crate::kernels::aligned::Aligned;
 use crate::losses;
 use crate::ops::Port;
@@ -33,6 +33,14 @@ pub(crate) struct Built {
 pub(crate) struct Sketch {
     pub(crate) scope: Scope,
     pub(crate) outputs: Vec<Value>,
+}
+
+impl Sketch {
+    /// The graph, of which no value may be held any more.
+    pub(crate) fn finish(self) -> Result<Traced> {
+        drop(self.outputs);
+        self.scope.finish()
+    }
 }
 
 /// The batch with which a model is first traced; not 1, which stretches.

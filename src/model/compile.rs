@@ -249,24 +249,6 @@ impl Compiled {
         })
     }
 
-    /// The same for an untrained copy of the model.
-    pub(crate) fn anew(&self, built: &Built) -> Compiled {
-        let mut metrics = self.metrics.clone();
-        metrics
-            .iter_mut()
-            .for_each(|watched| watched.metric.reset());
-        let trainable = built.variables.trainable;
-        Compiled {
-            asked: self.asked.clone(),
-            model_name: self.model_name.clone(),
-            optimizer: self.asked.optimizer.clone(),
-            heads: self.heads.clone(),
-            metrics,
-            state: State::new(self.asked.optimizer.as_ref(), trainable),
-            gradients: Aligned::zeros(trainable),
-        }
-    }
-
     /// The learning rate of the next step.
     pub(crate) fn learning_rate(&self) -> f32 {
         self.state.learning_rate(self.optimizer.as_ref())

@@ -56,8 +56,8 @@ fn computed(
     let penalties: Vec<Value> = sketch.scope.losses().to_vec();
     let mut outputs: Vec<_> = penalties.iter().chain([&costs]).map(Value::id).collect();
     let first_layer = outputs.len();
-    drop((sketch.outputs, costs, penalties));
-    let traced = sketch.scope.finish()?;
+    drop((costs, penalties));
+    let traced = sketch.finish()?;
     let mut layers = Vec::new();
     for (path, given) in &traced.layers {
         for output in given {

@@ -16,18 +16,17 @@ use super::network::Network;
 use super::source::{Held, Source};
 use crate::backend::cpu::{Run, assign};
 use crate::callbacks::{
-    self, Callback, Control, Hooks, Inside, Place, Progress, Signals, StopHandle,
+    self, Callback, Control, Hooks, Inside, Place, Progress, Saved, Signals, StopHandle,
 };
 use crate::data::dataset::{Dataset, Pass};
 use crate::data::{AsRows, Rows};
 use crate::error::{Error, Result};
 use crate::graph::plan::Plan;
 use crate::graph::variables::Variables;
-use crate::kernels::aligned::Aligned;
 use crate::kernels::reduce::all_finite;
 use crate::metrics::Direction;
 use crate::ops::Draw;
-use crate::optimizers::{Optimizer, State, Variable, decimal};
+use crate::optimizers::{Optimizer, Variable, decimal};
 use crate::random::{Purpose, stream};
 
 /// How a model is trained: what [`Model::fit`] takes.
@@ -585,7 +584,8 @@ fn run<'a>(
 ) -> Result<History> {
     let specs = Arc::clone(&built.variables);
     let variables = trainable(&specs);
-    let before = Snapshot::of(built, compiled);
+    let optimizer = compiled.optimizer.as_ref();
+    let before = Saved::of(&built.parameters, &compiled.state, optimizer);
     let progress = (options.verbose > 0).then(|| Progress::new().verbose(options.verbose));
     let mut hooks = Hooks::new(progress, callbacks);
     let parts = (network, &mut *built, &mut *compiled);
@@ -596,32 +596,10 @@ fn run<'a>(
         training.finalize();
     }
     if training.failed {
-        before.restore(built, compiled);
+        let (state, optimizer) = (&mut compiled.state, &mut compiled.optimizer);
+        before.restore(&mut built.parameters, state, optimizer);
     }
     result
-}
-
-/// What a training changes, as it was before.
-struct Snapshot {
-    parameters: Aligned,
-    state: State,
-    optimizer: Box<dyn Optimizer>,
-}
-
-impl Snapshot {
-    fn of(built: &Built, compiled: &Compiled) -> Self {
-        Snapshot {
-            parameters: built.parameters.clone(),
-            state: compiled.state.clone(),
-            optimizer: compiled.optimizer.clone(),
-        }
-    }
-
-    fn restore(self, built: &mut Built, compiled: &mut Compiled) {
-        built.parameters = self.parameters;
-        compiled.state = self.state;
-        compiled.optimizer = self.optimizer;
-    }
 }
 
 impl<'t, 'a> Training<'t, 'a> {

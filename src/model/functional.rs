@@ -205,13 +205,11 @@ impl Model {
         let mut copy = self.clone();
         copy.seed = seed;
         copy.built = None;
-        if self.built.is_some() {
-            copy.build()?;
+        match &self.compiled {
+            Some(compiled) => copy.compile(compiled.asked.clone())?,
+            None if self.built.is_some() => copy.build()?,
+            None => {}
         }
-        copy.compiled = match (&self.compiled, &copy.built) {
-            (Some(compiled), Some(built)) => Some(compiled.anew(built)),
-            _ => None,
-        };
         Ok(copy)
     }
 

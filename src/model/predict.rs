@@ -16,6 +16,7 @@ use crate::backend::cpu::Run;
 use crate::data::dataset::{Batch, Dataset, Length, Pass, fill};
 use crate::data::{AsRows, Rows};
 use crate::error::{Error, Result};
+use crate::graph::plan::Plan;
 use crate::kernels::aligned::Aligned;
 use crate::kernels::parallel::chunks;
 use crate::metrics::argmax;
@@ -148,7 +149,7 @@ impl Model {
             let batch = BATCH.min(rows - start);
             let prepared = plan(network, built, batch)?;
             let mut workspace = prepared.workspace();
-            gather(&prepared, &mut workspace, &x, start..start + batch);
+            gather(&x, &prepared.plan, &mut workspace, start..start + batch);
             let run = forward(&prepared, &mut workspace, &built.parameters);
             for (number, output) in outputs.iter_mut().enumerate() {
                 output.extend_from_slice(run.output(number));
@@ -284,12 +285,8 @@ impl Model {
                 false => &rest,
             };
             let mut workspace = prepared.workspace();
-            gather(
-                prepared,
-                &mut workspace,
-                x,
-                start..start + out.len() / units,
-            );
+            let range = start..start + out.len() / units;
+            gather(x, &prepared.plan, &mut workspace, range);
             compute(prepared, &mut workspace, &built.parameters, out);
             prepared.give_back(workspace);
         };
@@ -413,8 +410,8 @@ fn shaped(outputs: Vec<Vec<f32>>, built: &Built, rows: usize) -> Result<Vec<Arra
 }
 
 /// Writes rows of the inputs where the plan reads them.
-fn gather(prepared: &Prepared, workspace: &mut [f32], x: &[Rows], range: Range<usize>) {
-    for place in &prepared.plan.ports {
+pub(crate) fn gather(x: &[Rows], plan: &Plan, workspace: &mut [f32], range: Range<usize>) {
+    for place in &plan.ports {
         if let Port::Features(number) = place.port
             && let Some(rows) = x.get(number)
             && let Some(to) = workspace.get_mut(place.range.clone())

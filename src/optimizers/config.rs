@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
+use crate::registry::bare;
 
 /// The values of a Keras configuration, each with its default.
 ///
@@ -127,11 +128,6 @@ impl<'a> Config<'a> {
             },
         }
     }
-}
-
-/// The class without the package it was registered under.
-fn bare(class_name: &str) -> &str {
-    class_name.rsplit('>').next().unwrap_or(class_name)
 }
 
 /// The number as JSON, whole ones without a decimal point, as Python keeps integers.

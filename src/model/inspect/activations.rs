@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayD, IxDyn};
 
-use super::{fill_inputs, walk};
+use super::walk;
 use crate::data::Rows;
 use crate::error::{Error, Result};
 use crate::graph::plan::{Goal, Plan};
@@ -10,6 +10,7 @@ use crate::graph::{Scope, Shape, Value};
 use crate::model::arrays::AsArrays;
 use crate::model::examples::check_inputs;
 use crate::model::functional::Model;
+use crate::model::predict::gather;
 
 impl Model {
     /// What a layer gives for inputs `x`, in prediction: `(rows, ...)`.
@@ -45,8 +46,7 @@ impl Model {
             let scope = Scope::new(Some(&built.variables), false);
             let sketch = built.sketch(network, scope, batch)?;
             let mut outputs: Vec<_> = sketch.outputs.iter().map(Value::id).collect();
-            drop(sketch.outputs);
-            let traced = sketch.scope.finish()?;
+            let traced = sketch.finish()?;
             let found = traced.layers.iter().find(|(path, _)| path == layer);
             let Some(output) = found.and_then(|(_, outputs)| outputs.first()) else {
                 let known = traced.layers.iter().map(|(path, _)| path.as_str());
@@ -62,7 +62,7 @@ impl Model {
         let rows = x.first().map_or(0, Rows::len);
         let (mut values, mut shape) = (Vec::new(), vec![rows]);
         let fill = |plan: &Plan, workspace: &mut [f32], range| {
-            fill_inputs(&x, plan, workspace, range);
+            gather(&x, plan, workspace, range);
         };
         walk(rows, built, make, fill, |run, range| {
             run.forward();

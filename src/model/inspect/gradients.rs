@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayD, IxDyn};
 
-use super::{fill_inputs, walk};
+use super::walk;
 use crate::backend::cpu::Run;
 use crate::data::Rows;
 use crate::error::{Error, Result};
@@ -14,6 +14,7 @@ use crate::model::built::{Built, Sketch};
 use crate::model::compile::OutputKey;
 use crate::model::examples::{Examples, Pick, check_inputs};
 use crate::model::functional::Model;
+use crate::model::predict::gather;
 use crate::ops::Port;
 
 /// One number of a model's outputs: the output, and the place in its flattened row.
@@ -112,7 +113,7 @@ impl Model {
             plan(sketch, total, built)
         };
         let fill = |plan: &Plan, workspace: &mut [f32], range| {
-            fill_inputs(&x, plan, workspace, range);
+            gather(&x, plan, workspace, range);
         };
         gradients(&x, built, make, fill)
     }
@@ -164,8 +165,8 @@ fn plan(sketch: Sketch, total: Value, built: &Built) -> Result<Plan> {
         input_gradients: true,
         ..Goal::default()
     };
-    drop((sketch.outputs, total));
-    let traced = sketch.scope.finish()?;
+    drop(total);
+    let traced = sketch.finish()?;
     Ok(Plan::new(traced.graph, &frozen(&built.variables), &goal))
 }
 

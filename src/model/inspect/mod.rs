@@ -17,11 +17,10 @@ use std::ops::Range;
 use super::built::Built;
 use super::predict::BATCH;
 use crate::backend::cpu::Run;
-use crate::data::Rows;
 use crate::error::Result;
 use crate::graph::plan::Plan;
 use crate::kernels::aligned::Aligned;
-use crate::ops::{Draw, Port};
+use crate::ops::Draw;
 
 /// Goes through rows in batches: `make` gives the plan for a batch of a size, `fill` writes a batch
 /// where its plan reads it, and `read` takes what a run has left.
@@ -53,16 +52,4 @@ fn walk(
         read(&mut run, range);
     }
     Ok(())
-}
-
-/// Writes rows of the inputs where a plan reads them.
-fn fill_inputs(x: &[Rows], plan: &Plan, workspace: &mut [f32], range: Range<usize>) {
-    for place in &plan.ports {
-        if let Port::Features(number) = place.port
-            && let Some(rows) = x.get(number)
-            && let Some(to) = workspace.get_mut(place.range.clone())
-        {
-            rows.gather_range(range.clone(), to);
-        }
-    }
 }

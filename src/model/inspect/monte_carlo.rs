@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn};
 
-use super::{fill_inputs, walk};
+use super::walk;
 use crate::data::Rows;
 use crate::error::{Error, Result};
 use crate::graph::plan::{Goal, Plan};
@@ -10,6 +10,7 @@ use crate::graph::{Scope, Value};
 use crate::model::arrays::AsArrays;
 use crate::model::examples::check_inputs;
 use crate::model::functional::Model;
+use crate::model::predict::gather;
 use crate::ops::Draw;
 
 /// Several predictions for the same inputs, as [`Model::predict_mc`] draws them.
@@ -105,8 +106,7 @@ impl Model {
                 outputs: sketch.outputs.iter().map(Value::id).collect(),
                 ..Goal::default()
             };
-            drop(sketch.outputs);
-            let traced = sketch.scope.finish()?;
+            let traced = sketch.finish()?;
             Ok(Plan::new(traced.graph, &built.variables, &goal))
         };
         let rows = x.first().map_or(0, Rows::len);
@@ -114,12 +114,14 @@ impl Model {
         let size = own.size() / rows.max(1);
         let mut values = vec![0.0; draws * own.size()];
         let fill = |plan: &Plan, workspace: &mut [f32], range| {
-            fill_inputs(&x, plan, workspace, range);
+            gather(&x, plan, workspace, range);
         };
         walk(rows, built, make, fill, |run, range| {
             for (number, all) in values.chunks_mut(own.size().max(1)).enumerate() {
-                // A run may write over what it has read.
-                fill(run.plan, run.workspace, range.clone());
+                if number > 0 {
+                    // The run before may have written over what it had read.
+                    fill(run.plan, run.workspace, range.clone());
+                }
                 run.draw = Draw {
                     seed: self.seed,
                     step: (number * rows + range.start) as u64,

@@ -46,8 +46,8 @@ impl Model {
                 outputs: vec![costs.id()],
                 ..Goal::default()
             };
-            drop((sketch.outputs, costs));
-            let traced = sketch.scope.finish()?;
+            drop(costs);
+            let traced = sketch.finish()?;
             Ok(Plan::new(traced.graph, &built.variables, &goal))
         };
         let fill = |plan: &Plan, workspace: &mut [f32], range| {

@@ -1,7 +1,7 @@
 //! [`Control`]: what a callback can do to the training that it looks on.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Weights;
@@ -41,6 +41,16 @@ pub struct Control<'m> {
     inside: Option<Inside<'m>>,
     /// Lines that a callback wants printed.
     pub(super) said: String,
+    pub(crate) requests: Requests,
+}
+
+/// What callbacks ask for that is done when all of them have had their turn.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Requests {
+    /// Where the training is to be written.
+    pub(crate) back_up: Option<PathBuf>,
+    /// What it is to go on from.
+    pub(crate) resume: Option<PathBuf>,
 }
 
 /// What the training loop remembers from hook to hook.
@@ -115,6 +125,7 @@ impl<'m> Control<'m> {
             rate: learning_rate,
             inside: None,
             said: String::new(),
+            requests: Requests::default(),
         }
     }
 
@@ -125,6 +136,7 @@ impl<'m> Control<'m> {
             rate: 0.0,
             inside: Some(inside),
             said: String::new(),
+            requests: Requests::default(),
         }
     }
 
@@ -234,6 +246,19 @@ impl<'m> Control<'m> {
             Some(whole) => saving::save(&whole, path.as_ref()),
             None => Ok(()),
         }
+    }
+
+    /// Writes all that the training needs to go on to a file, when all callbacks have had their turn
+    /// at this batch or epoch; see [`BackupAndRestore`](super::BackupAndRestore). Elsewhere than in
+    /// `on_batch_end` and `on_epoch_end`, and without a model, nothing is written.
+    pub fn back_up(&mut self, path: impl Into<PathBuf>) {
+        self.requests.back_up = Some(path.into());
+    }
+
+    /// Goes on from a file of [`back_up`](Self::back_up), when all callbacks have had their turn; in
+    /// `on_train_begin` only.
+    pub fn resume(&mut self, path: impl Into<PathBuf>) {
+        self.requests.resume = Some(path.into());
     }
 
     /// Puts weights back, to the bit as they were.

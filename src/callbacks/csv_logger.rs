@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 use std::fs::{File, OpenOptions};
+use std::io::{Seek, SeekFrom};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::{Callback, Control, Logs, Run};
+use super::{Callback, Control, Logs, Memory, Run};
 use crate::error::{Error, Result};
 
 /// Lines wait this long for others to be written with, so that short epochs cost little.
@@ -49,6 +50,8 @@ pub struct CsvLogger {
     append: bool,
     columns: Vec<String>,
     table: Option<csv::Writer<File>>,
+    /// Whether the file is ready for lines: emptied, with its header.
+    begun: bool,
     /// When lines were last written.
     written: Option<Instant>,
     /// Room for a number.
@@ -64,6 +67,7 @@ impl CsvLogger {
             append: false,
             columns: Vec::new(),
             table: None,
+            begun: false,
             written: None,
             cell: String::new(),
         }
@@ -89,8 +93,25 @@ impl CsvLogger {
         }
     }
 
+    /// Makes the file ready for lines. A training that goes on after a crash keeps what is there.
+    fn begin(&mut self) -> csv::Result<()> {
+        let Some(table) = self.table.as_mut().filter(|_| !self.begun) else {
+            return Ok(());
+        };
+        self.begun = true;
+        let data = table.get_ref().metadata()?;
+        match self.append {
+            true if data.len() > 0 => return Ok(()),
+            false if data.is_file() => table.get_ref().set_len(0)?,
+            _ => {}
+        }
+        let header = std::iter::once("epoch").chain(self.columns.iter().map(String::as_str));
+        table.write_record(header)
+    }
+
     /// Adds the line of an epoch to those that wait.
     fn add(&mut self, epoch: usize, logs: &Logs) -> csv::Result<()> {
+        self.begin()?;
         let Some(table) = &mut self.table else {
             return Ok(());
         };
@@ -140,19 +161,14 @@ impl Callback for CsvLogger {
         let mut options = OpenOptions::new();
         match self.append {
             true => options.append(true).create(true),
-            false => options.write(true).create(true).truncate(true),
+            false => options.write(true).create(true).truncate(false),
         };
         let file = options.open(&self.filename).map_err(|e| self.io(e))?;
-        let goes_on = self.append && file.metadata().map_err(|e| self.io(e))?.len() > 0;
         let mut builder = csv::WriterBuilder::new();
         self.table = Some(builder.delimiter(separator).from_writer(file));
         self.columns = columns(&run.names);
         self.written = None;
-        if let Some(table) = self.table.as_mut().filter(|_| !goes_on) {
-            let header = std::iter::once("epoch").chain(self.columns.iter().map(String::as_str));
-            let written = table.write_record(header);
-            written.map_err(|error| self.io(error.into()))?;
-        }
+        self.begun = false;
         Ok(())
     }
 
@@ -170,6 +186,33 @@ impl Callback for CsvLogger {
         let result = self.write();
         self.table = None;
         result
+    }
+
+    fn save_state(&mut self) -> Result<Memory> {
+        let begun = self.begin();
+        begun.map_err(|error| self.io(error.into()))?;
+        self.write()?;
+        let data = self.table.as_ref().map(|table| table.get_ref().metadata());
+        let data = data.transpose().map_err(|source| self.io(source))?;
+        Ok(Memory::new().count("bytes", data.map_or(0, |data| data.len())))
+    }
+
+    fn restore_state(&mut self, memory: &Memory) -> Result<()> {
+        let (Some(bytes), Some(table)) = (memory.get_count("bytes"), &self.table) else {
+            return Ok(());
+        };
+        // Lines that were written after the state was kept are written again.
+        let mut file = table.get_ref();
+        let cut = file.metadata().and_then(|data| {
+            let there = data.is_file() && data.len() >= bytes;
+            if there {
+                file.set_len(bytes)?;
+                file.seek(SeekFrom::Start(bytes))?;
+            }
+            Ok(there)
+        });
+        self.begun = cut.map_err(|source| self.io(source))?;
+        Ok(())
     }
 }
 

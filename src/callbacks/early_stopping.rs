@@ -1,7 +1,7 @@
 //! [`EarlyStopping`]: the end of a training that no longer improves.
 
 use super::monitor::{Monitor, monitored};
-use super::{Callback, Control, Logs, Mode, Run, Weights};
+use super::{Callback, Control, Logs, Memory, Mode, Run, Weights};
 use crate::error::{Error, Result};
 
 /// Stops when a monitored value has stopped improving: after `patience` epochs in a row that were
@@ -179,6 +179,26 @@ impl Callback for EarlyStopping {
             ));
         }
         control.set_weights(&weights)
+    }
+
+    fn save_state(&mut self) -> Result<Memory> {
+        let stopped = self.stopped_epoch.map(|epoch| epoch as u64);
+        Ok(Memory::new()
+            .count("wait", self.wait as u64)
+            .number("best", self.best)
+            .count("best_epoch", self.best_epoch as u64)
+            .value("stopped_epoch", stopped)
+            .weights("best_weights", self.best_weights.as_ref()))
+    }
+
+    fn restore_state(&mut self, memory: &Memory) -> Result<()> {
+        let count = |name| memory.get_count(name).map(|count| count as usize);
+        self.wait = count("wait").unwrap_or(0);
+        self.best = memory.get_number("best");
+        self.best_epoch = count("best_epoch").unwrap_or(0);
+        self.stopped_epoch = count("stopped_epoch");
+        self.best_weights = memory.get_weights("best_weights").cloned();
+        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::control::say;
-use super::{Callback, Control, Progress};
+use super::{Callback, Control, Memory, Progress};
 use crate::error::{Error, Result};
 
 /// All callbacks of a training, the progress first.
@@ -44,6 +44,45 @@ impl<'c> Hooks<'c> {
                 control.said.clear();
             }
             result?;
+        }
+        Ok(())
+    }
+
+    /// What each keeps, with its name.
+    pub(crate) fn save_states(&mut self) -> Result<Vec<(String, Memory)>> {
+        let callbacks = self.callbacks.iter_mut();
+        callbacks
+            .map(|callback| {
+                let callback = callback.as_mut();
+                let asked = || Ok((callback.name().to_string(), callback.save_state()?));
+                match catch_unwind(AssertUnwindSafe(asked)) {
+                    Ok(state) => state,
+                    Err(panic) => Err(panicked(callback, panic.as_ref())),
+                }
+            })
+            .collect()
+    }
+
+    /// Gives each what it has kept; several of one name take theirs in order, and one that has kept
+    /// nothing begins anew.
+    pub(crate) fn restore_states(&mut self, mut states: Vec<(String, Memory)>) -> Result<()> {
+        for callback in &mut self.callbacks {
+            let callback = callback.as_mut();
+            let mut restore = || {
+                let name = callback.name();
+                let Some(place) = states.iter().position(|(known, _)| known == name) else {
+                    return Ok(());
+                };
+                let (_, memory) = states.remove(place);
+                match memory.is_empty() {
+                    true => Ok(()),
+                    false => callback.restore_state(&memory),
+                }
+            };
+            match catch_unwind(AssertUnwindSafe(&mut restore)) {
+                Ok(result) => result?,
+                Err(panic) => return Err(panicked(callback, panic.as_ref())),
+            }
         }
         Ok(())
     }

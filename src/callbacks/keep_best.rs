@@ -1,7 +1,7 @@
 //! [`KeepBest`]: the weights of the best epoch, without stopping.
 
 use super::monitor::{Monitor, monitored};
-use super::{Callback, Control, Logs, Mode, Run, Weights};
+use super::{Callback, Control, Logs, Memory, Mode, Run, Weights};
 use crate::error::Result;
 
 /// Trains to the end, and ends with the weights of the best epoch.
@@ -117,5 +117,19 @@ impl Callback for KeepBest {
             ));
         }
         control.set_weights(weights)
+    }
+
+    fn save_state(&mut self) -> Result<Memory> {
+        Ok(Memory::new()
+            .number("best", self.best)
+            .count("best_epoch", self.best_epoch as u64)
+            .weights("weights", self.weights.as_ref()))
+    }
+
+    fn restore_state(&mut self, memory: &Memory) -> Result<()> {
+        self.best = memory.get_number("best");
+        self.best_epoch = memory.get_count("best_epoch").unwrap_or(0) as usize;
+        self.weights = memory.get_weights("weights").cloned();
+        Ok(())
     }
 }

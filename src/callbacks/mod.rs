@@ -11,6 +11,7 @@
 //! | [`TerminateOnNaN`] | ends without an error when the loss turns NaN |
 //! | [`TimeBudget`] | stops when the time is up |
 //! | [`StopHandle`] | stops from another thread |
+//! | [`BackupAndRestore`] | lets a training that was killed go on where it was |
 //! | [`CsvLogger`] | writes each epoch's values to a CSV file |
 //! | [`TensorBoard`] | writes curves and histograms that TensorBoard draws |
 //! | [`LearningRateFinder`] | tries learning rates, and suggests one |
@@ -20,6 +21,7 @@
 //! What a callback monitors is checked when training begins: a name that is not logged is an error
 //! that tells the nearest ones.
 
+mod backup_and_restore;
 mod control;
 mod csv_logger;
 mod early_stopping;
@@ -30,10 +32,12 @@ mod lambda_callback;
 mod learning_rate_finder;
 mod learning_rate_scheduler;
 mod logs;
+mod memory;
 mod model_checkpoint;
 mod monitor;
 mod progress;
 mod reduce_lr_on_plateau;
+mod save_freq;
 mod stop_handle;
 mod swap_ema_weights;
 mod tensor_board;
@@ -42,8 +46,9 @@ mod text;
 mod time_budget;
 mod weights;
 
+pub use backup_and_restore::BackupAndRestore;
 pub use control::Control;
-pub(crate) use control::{Inside, Place, Saved, Signals};
+pub(crate) use control::{Inside, Place, Requests, Saved, Signals};
 pub use csv_logger::CsvLogger;
 pub use early_stopping::EarlyStopping;
 pub(crate) use hooks::Hooks;
@@ -53,10 +58,12 @@ pub use learning_rate_finder::LearningRateFinder;
 pub use learning_rate_scheduler::LearningRateScheduler;
 pub use logs::Logs;
 pub(crate) use logs::{Shown, missing, print_order};
-pub use model_checkpoint::{ModelCheckpoint, SaveFreq};
+pub use memory::Memory;
+pub use model_checkpoint::ModelCheckpoint;
 pub use monitor::Mode;
 pub use progress::Progress;
 pub use reduce_lr_on_plateau::ReduceLROnPlateau;
+pub use save_freq::SaveFreq;
 pub use stop_handle::StopHandle;
 pub use swap_ema_weights::SwapEmaWeights;
 pub use tensor_board::{TensorBoard, UpdateFreq};
@@ -171,6 +178,18 @@ pub trait Callback: Send {
     fn on_train_end(&mut self, _control: &mut Control, _logs: &Logs) -> Result<()> {
         Ok(())
     }
+
+    /// What it keeps from epoch to epoch, for a training that goes on after a crash; asked when a
+    /// [`BackupAndRestore`] writes. By default nothing.
+    fn save_state(&mut self) -> Result<Memory> {
+        Ok(Memory::new())
+    }
+
+    /// Goes on from what [`save_state`](Callback::save_state) gave, after
+    /// [`on_train_begin`](Callback::on_train_begin) of the resumed training.
+    fn restore_state(&mut self, _memory: &Memory) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// A pointer to a callback is one: `Box<dyn Callback>`, and `&mut callback` to look at it
@@ -243,6 +262,14 @@ macro_rules! forward {
 
             fn on_train_end(&mut self, control: &mut Control, logs: &Logs) -> Result<()> {
                 (**self).on_train_end(control, logs)
+            }
+
+            fn save_state(&mut self) -> Result<Memory> {
+                (**self).save_state()
+            }
+
+            fn restore_state(&mut self, memory: &Memory) -> Result<()> {
+                (**self).restore_state(memory)
             }
         }
     };

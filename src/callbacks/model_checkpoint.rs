@@ -1,36 +1,18 @@
 //! [`ModelCheckpoint`]: files of the model as training goes on.
 
+use std::collections::VecDeque;
+use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
+use serde_json::Value;
+
 use super::monitor::{Monitor, monitored};
+use super::save_freq::Pace;
 use super::text::{Number, Template, fail, fixed};
-use super::{Callback, Control, Logs, Mode, Run};
+use super::{Callback, Control, Logs, Memory, Mode, Run, SaveFreq};
 use crate::error::{Error, Result};
 use crate::saving::Format;
-
-/// When a [`ModelCheckpoint`] saves.
-///
-/// # Examples
-///
-/// ```
-/// use horn::callbacks::SaveFreq;
-///
-/// assert_eq!(SaveFreq::from(100), SaveFreq::Batches(100));
-/// ```
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum SaveFreq {
-    /// After each epoch.
-    #[default]
-    Epoch,
-    /// After each so many batches, counted through all epochs.
-    Batches(usize),
-}
-
-impl From<usize> for SaveFreq {
-    fn from(batches: usize) -> Self {
-        SaveFreq::Batches(batches)
-    }
-}
 
 /// Saves the model after each epoch, or only when a monitored value is better than ever.
 ///
@@ -74,13 +56,14 @@ pub struct ModelCheckpoint {
     verbose: u8,
     save_best_only: bool,
     save_weights_only: bool,
-    save_freq: SaveFreq,
     initial_value_threshold: Option<f32>,
     template: Template,
     best: Option<f32>,
     epoch: usize,
-    /// How many batches were trained since the last file.
-    batches: usize,
+    pace: Pace,
+    keep_last: Option<usize>,
+    /// The files that are there, the oldest first.
+    written: VecDeque<String>,
 }
 
 impl ModelCheckpoint {
@@ -92,12 +75,13 @@ impl ModelCheckpoint {
             verbose: 0,
             save_best_only: false,
             save_weights_only: false,
-            save_freq: SaveFreq::Epoch,
             initial_value_threshold: None,
             template: Template::default(),
             best: None,
             epoch: 0,
-            batches: 0,
+            pace: Pace::new(SaveFreq::Epoch),
+            keep_last: None,
+            written: VecDeque::new(),
         }
     }
 
@@ -122,15 +106,22 @@ impl ModelCheckpoint {
         self
     }
 
-    /// After each epoch, or after so many batches. Default: [`SaveFreq::Epoch`].
+    /// How often: a number is of batches, a `Duration` is time. Default: [`SaveFreq::Epoch`].
     pub fn save_freq(mut self, freq: impl Into<SaveFreq>) -> Self {
-        self.save_freq = freq.into();
+        self.pace = Pace::new(freq.into());
         self
     }
 
     /// The value that the first file must be better than, with `save_best_only`. Default: none.
     pub fn initial_value_threshold(mut self, threshold: f64) -> Self {
         self.initial_value_threshold = Some(threshold as f32);
+        self
+    }
+
+    /// How many of the files stay, those that were written last; older ones are removed. The path then
+    /// needs a field, such as `{epoch}`. Default: all.
+    pub fn keep_last(mut self, files: usize) -> Self {
+        self.keep_last = Some(files);
         self
     }
 
@@ -156,6 +147,30 @@ impl ModelCheckpoint {
         }
         control.save(&path)?;
         self.say(control, format!("finished saving model to {path}"));
+        self.tidy(path)
+    }
+
+    /// Removes the files that are too many, now that one more is there.
+    fn tidy(&mut self, path: String) -> Result<()> {
+        let Some(most) = self.keep_last else {
+            return Ok(());
+        };
+        self.written.retain(|other| *other != path);
+        self.written.push_back(path);
+        while self.written.len() > most {
+            let Some(old) = self.written.pop_front() else {
+                break;
+            };
+            match fs::remove_file(&old) {
+                // Someone else was faster.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(source) => {
+                    let path = old.into();
+                    return Err(Error::Io { path, source });
+                }
+                Ok(()) => {}
+            }
+        }
         Ok(())
     }
 
@@ -208,7 +223,7 @@ impl ModelCheckpoint {
             };
             return Err(self.wrong(message));
         }
-        let by_batch = self.save_freq != SaveFreq::Epoch;
+        let by_batch = self.pace.by_batch();
         let known: Vec<&str> = std::iter::once("epoch")
             .chain(by_batch.then_some("batch"))
             .chain(self.logged(run))
@@ -232,7 +247,7 @@ impl ModelCheckpoint {
 
     /// What is logged when it saves: after a batch nothing of validation or rates.
     fn logged<'r>(&self, run: &'r Run) -> impl Iterator<Item = &'r str> {
-        let by_batch = self.save_freq != SaveFreq::Epoch;
+        let by_batch = self.pace.by_batch();
         let late = |name: &str| name.starts_with("val_") || name == "learning_rate";
         let names = run.names.iter().map(String::as_str);
         names.filter(move |name| !(by_batch && late(name)))
@@ -241,11 +256,17 @@ impl ModelCheckpoint {
 
 impl Callback for ModelCheckpoint {
     fn on_train_begin(&mut self, _control: &mut Control, run: &Run) -> Result<()> {
-        if self.save_freq == SaveFreq::Batches(0) {
-            let wanted = "at least 1 batch";
-            return Err(Error::argument("ModelCheckpoint", "save_freq", wanted, 0));
-        }
+        self.pace.begin("ModelCheckpoint")?;
         self.template = self.read_path(run)?;
+        if self.keep_last == Some(0) {
+            let wanted = "at least 1 file";
+            return Err(Error::argument("ModelCheckpoint", "keep_last", wanted, 0));
+        }
+        if self.keep_last.is_some() && self.template.fields().next().is_none() {
+            let message =
+                "needs a field such as `{epoch}`, so that there are several files to keep";
+            return Err(self.wrong(message.into()));
+        }
         if self.save_best_only {
             let mut seen = run.clone();
             seen.names = self.logged(run).map(String::from).collect();
@@ -262,26 +283,45 @@ impl Callback for ModelCheckpoint {
     }
 
     fn wants_batches(&self) -> bool {
-        self.save_freq != SaveFreq::Epoch
+        self.pace.by_batch()
+    }
+
+    fn wants_batch(&self, _batch: usize) -> bool {
+        self.pace.wants_batch()
     }
 
     fn on_batch_end(&mut self, control: &mut Control, batch: usize, logs: &Logs) -> Result<()> {
-        self.batches += 1;
-        match self.save_freq {
-            SaveFreq::Batches(every) if self.batches >= every => {
-                self.batches = 0;
-                self.save(control, Some(batch), logs)
-            }
-            _ => Ok(()),
+        match self.pace.batch() {
+            true => self.save(control, Some(batch), logs),
+            false => Ok(()),
         }
     }
 
     fn on_epoch_end(&mut self, control: &mut Control, epoch: usize, logs: &Logs) -> Result<()> {
         self.epoch = epoch;
-        match self.save_freq {
-            SaveFreq::Epoch => self.save(control, None, logs),
-            SaveFreq::Batches(_) => Ok(()),
+        match self.pace.epoch() {
+            true => self.save(control, None, logs),
+            false => Ok(()),
         }
+    }
+
+    fn save_state(&mut self) -> Result<Memory> {
+        let written: Vec<&str> = self.written.iter().map(String::as_str).collect();
+        Ok(Memory::new()
+            .number("best", self.best)
+            .count("epoch", self.epoch as u64)
+            .count("count", self.pace.count as u64)
+            .value("written", written))
+    }
+
+    fn restore_state(&mut self, memory: &Memory) -> Result<()> {
+        self.best = memory.get_number("best");
+        self.epoch = memory.get_count("epoch").unwrap_or(0) as usize;
+        self.pace.count = memory.get_count("count").unwrap_or(0) as usize;
+        let written = memory.get_value("written").and_then(Value::as_array);
+        let written = written.into_iter().flatten().filter_map(Value::as_str);
+        self.written = written.map(String::from).collect();
+        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::monitor::{Monitor, monitored};
 use super::text::python;
-use super::{Callback, Control, Logs, Mode, Run};
+use super::{Callback, Control, Logs, Memory, Mode, Run};
 use crate::error::{Error, Result};
 
 /// Multiplies the learning rate by `factor` when a monitored value has not improved for `patience`
@@ -165,6 +165,20 @@ impl Callback for ReduceLROnPlateau {
                 self.wait = 0;
             }
         }
+        Ok(())
+    }
+
+    fn save_state(&mut self) -> Result<Memory> {
+        Ok(Memory::new()
+            .number("best", self.best)
+            .count("wait", self.wait as u64)
+            .count("cooling", self.cooling as u64))
+    }
+
+    fn restore_state(&mut self, memory: &Memory) -> Result<()> {
+        self.best = memory.get_number("best");
+        self.wait = memory.get_count("wait").unwrap_or(0) as usize;
+        self.cooling = memory.get_count("cooling").unwrap_or(0) as usize;
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::event_file::EventFile;
-use super::{Callback, Control, Logs, Run};
+use super::{Callback, Control, Logs, Memory, Run};
 use crate::error::{Error, Result};
 
 /// Events wait this long for others to be written with, so that short epochs cost little.
@@ -274,6 +274,16 @@ impl Callback for TensorBoard {
         self.train = None;
         self.validation = None;
         result
+    }
+
+    fn save_state(&mut self) -> Result<Memory> {
+        self.flush()?;
+        Ok(Memory::new().count("batches", self.batches))
+    }
+
+    fn restore_state(&mut self, memory: &Memory) -> Result<()> {
+        self.batches = memory.get_count("batches").unwrap_or(0);
+        Ok(())
     }
 }
 

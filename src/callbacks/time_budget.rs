@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Callback, Control, Logs, Run};
+use super::{Callback, Control, Logs, Memory, Run};
 use crate::error::Result;
 
 /// Stops after the batch in which the time since the begin of the training is up.
@@ -69,6 +69,19 @@ impl Callback for TimeBudget {
         if self.is_up() {
             control.stop();
         }
+        Ok(())
+    }
+
+    fn save_state(&mut self) -> Result<Memory> {
+        let spent = u64::try_from(self.began.elapsed().as_millis());
+        Ok(Memory::new().count("milliseconds", spent.unwrap_or(u64::MAX)))
+    }
+
+    fn restore_state(&mut self, memory: &Memory) -> Result<()> {
+        let spent = memory.get_count("milliseconds").unwrap_or(0);
+        let spent = Duration::from_millis(spent);
+        // A clock that began later than that has no such time: then what was spent is forgotten.
+        self.began = Instant::now().checked_sub(spent).unwrap_or(self.began);
         Ok(())
     }
 }

@@ -61,6 +61,19 @@ impl Weights {
         self.values.get(spec.range.clone())
     }
 
+    /// Values of these variables, as they lie in the arena.
+    pub(crate) fn new(variables: &Arc<Variables>, values: Aligned) -> Self {
+        Weights {
+            variables: Arc::clone(variables),
+            values,
+        }
+    }
+
+    /// The values as they lie in the arena.
+    pub(crate) fn values(&self) -> &[f32] {
+        &self.values
+    }
+
     /// How many weights there are.
     pub fn len(&self) -> usize {
         self.variables.specs.len()

@@ -250,6 +250,20 @@ impl Tally {
         loss
     }
 
+    /// All sums, for [`restore`](Self::restore).
+    pub(crate) fn state(&self) -> Vec<f64> {
+        let parts = self.parts.iter().copied();
+        [self.total, self.rows].into_iter().chain(parts).collect()
+    }
+
+    /// Goes on from these sums.
+    pub(crate) fn restore(&mut self, state: &[f64]) {
+        let own = [&mut self.total, &mut self.rows].into_iter();
+        for (to, from) in own.chain(&mut self.parts).zip(state) {
+            *to = *from;
+        }
+    }
+
     pub(crate) fn mean(&self) -> f32 {
         (self.total / self.rows.max(1.0)) as f32
     }

@@ -13,10 +13,11 @@ use super::functional::Model;
 use super::history::History;
 use super::logged::{Logged, RATE};
 use super::network::Network;
+use super::resume::{Kept, Moment, Point, Terms};
 use super::source::{Held, Source};
 use crate::backend::cpu::{Run, assign};
 use crate::callbacks::{
-    self, Callback, Control, Hooks, Inside, Place, Progress, Saved, Signals, StopHandle,
+    self, Callback, Control, Hooks, Inside, Place, Progress, Requests, Saved, Signals, StopHandle,
 };
 use crate::data::dataset::{Dataset, Pass};
 use crate::data::{AsRows, Rows};
@@ -489,7 +490,11 @@ struct Training<'t, 'a> {
     judges: Vec<Watched>,
     tally: Tally,
     logged: Logged,
+    history: History,
     signals: Signals,
+    requests: Requests,
+    /// What a file to go on from must agree with.
+    terms: Terms,
     /// Whether the averages of `use_ema` have become the weights.
     finalized: bool,
 }
@@ -514,7 +519,7 @@ impl Model {
         options.check()?;
         let callbacks = std::mem::take(&mut options.callbacks);
         let data = (x.as_arrays(), y.as_arrays());
-        let seed = self.current_seed();
+        let mut seed = self.current_seed();
         let (network, built, compiled) = self.parts_mut("fit")?;
         let parts = (network, &*built, compiled.heads.as_slice());
         let mut all = Examples::new(data, parts, options.allow_non_finite)?;
@@ -523,7 +528,10 @@ impl Model {
         let held = options.validation(apart, (network, built, compiled))?;
         let (train, kept) = options.divide(all)?;
         let data = (Held::Arrays(train), held.or(kept.map(Held::Arrays)));
-        run((network, built, compiled), seed, data, &options, callbacks)
+        let parts = (network, built, compiled);
+        let result = run(parts, &mut seed, data, &options, callbacks);
+        self.seed = seed;
+        result
     }
 
     /// Trains the model on the rows of a dataset, as [`Fit`] says: all that `fit` does, for data
@@ -559,7 +567,7 @@ impl Model {
         options.check_dataset()?;
         let callbacks = std::mem::take(&mut options.callbacks);
         let apart = options.validation_dataset.take();
-        let seed = self.current_seed();
+        let mut seed = self.current_seed();
         let (network, built, compiled) = self.parts_mut("fit_dataset")?;
         let rules = Rules {
             owner: "fit",
@@ -570,14 +578,18 @@ impl Model {
         let feed = Feed::new(Box::new(dataset), &rules)?;
         let held = options.validation(apart, (network, built, compiled))?;
         let data = (Held::Dataset(feed, options.steps_per_epoch), held);
-        run((network, built, compiled), seed, data, &options, callbacks)
+        let parts = (network, built, compiled);
+        let result = run(parts, &mut seed, data, &options, callbacks);
+        self.seed = seed;
+        result
     }
 }
 
-/// Trains on what is held for it and validates with the other.
+/// Trains on what is held for it and validates with the other. A training that goes on from a file
+/// has the seed that it began with.
 fn run<'a>(
     (network, built, compiled): (&Network, &mut Built, &mut Compiled),
-    seed: u64,
+    seed: &mut u64,
     data: (Held<'a>, Option<Held<'a>>),
     options: &Fit,
     callbacks: Vec<Box<dyn Callback + '_>>,
@@ -590,8 +602,9 @@ fn run<'a>(
     let mut hooks = Hooks::new(progress, callbacks);
     let parts = (network, &mut *built, &mut *compiled);
     let rate = hooks.log_learning_rate()?;
-    let mut training = Training::new(parts, (seed, &variables), data, (options, rate))?;
+    let mut training = Training::new(parts, (*seed, &variables), data, (options, rate))?;
     let result = training.run(options, &mut hooks);
+    *seed = training.seed;
     if result.is_err() && !training.failed {
         training.finalize();
     }
@@ -613,8 +626,16 @@ impl<'t, 'a> Training<'t, 'a> {
         let steps = |rows| options.steps(rows);
         let source = Source::new(train, parts, options.batch_size, steps)?;
         let watched = compiled.metrics.clone();
+        let logged = Logged::new(compiled, held.is_some(), rate);
+        let names = logged.names();
+        let parts = (&*built.variables, &*compiled, &source);
+        let epochs = options.epochs - options.initial_epoch;
         Ok(Training {
-            logged: Logged::new(compiled, held.is_some(), rate),
+            terms: Terms::new(parts, (options.batch_size, options.shuffle), names),
+            // An absurd number of epochs, with a callback to stop them, is not reserved at once.
+            history: History::with_capacity(names.to_vec(), epochs.min(65_536)),
+            requests: Requests::default(),
+            logged,
             tally: Tally::new(compiled.heads.len()),
             network,
             built,
@@ -635,9 +656,6 @@ impl<'t, 'a> Training<'t, 'a> {
 
     fn run(&mut self, options: &Fit, hooks: &mut Hooks) -> Result<History> {
         let names = self.logged.names().to_vec();
-        let epochs = options.epochs - options.initial_epoch;
-        // An absurd number of epochs, with a callback to stop them, is not reserved at once.
-        let mut history = History::with_capacity(names.clone(), epochs.min(65_536));
         let steps = self.source.steps().unwrap_or(0);
         let plan = callbacks::Run::new(options.epochs, options.initial_epoch, steps, names)
             .with_directions(self.directions());
@@ -646,15 +664,18 @@ impl<'t, 'a> Training<'t, 'a> {
                 callback.on_train_begin(control, &plan)
             })
         })?;
-        for epoch in options.initial_epoch..options.epochs {
-            self.hook(|control, _| {
-                hooks.each(control, |callback, control| {
-                    callback.on_epoch_begin(control, epoch)
-                })
-            })?;
+        let at = self.resume(hooks)?;
+        for epoch in at.map_or(options.initial_epoch, |at| at.epoch)..options.epochs {
+            let from = at.filter(|at| at.epoch == epoch).map(|at| at.batch);
+            match from {
+                // It had stopped already.
+                Some(0) if self.signals.stop => break,
+                None | Some(0) => self.epoch_begins(epoch, hooks)?,
+                _ => {}
+            }
             let validated = options.validation_freq.includes(epoch + 1);
             self.failed = true;
-            self.epoch(epoch, options, hooks)?;
+            self.epoch(epoch, from.unwrap_or(0), options, hooks)?;
             if validated {
                 self.validate(options, hooks)?;
             }
@@ -662,13 +683,18 @@ impl<'t, 'a> Training<'t, 'a> {
             let rate = self.compiled.learning_rate();
             let values = trained(&self.tally, &self.watched);
             self.logged.epoch(values, validated, rate);
-            history.push(epoch, self.logged.row());
+            self.history.push(epoch, self.logged.row());
             self.hook(|control, logged| {
                 let logs = logged.logs();
                 hooks.each(control, |callback, control| {
                     callback.on_epoch_end(control, epoch, &logs)
                 })
             })?;
+            let at = Point {
+                epoch: epoch + 1,
+                batch: 0,
+            };
+            self.back_up(at, hooks)?;
             if self.signals.stop {
                 break;
             }
@@ -680,7 +706,7 @@ impl<'t, 'a> Training<'t, 'a> {
                 callback.on_train_end(control, &logs)
             })
         })?;
-        Ok(history)
+        Ok(std::mem::take(&mut self.history))
     }
 
     /// Whether each logged value is to become small or large, where that is known.
@@ -717,6 +743,7 @@ impl<'t, 'a> Training<'t, 'a> {
         );
         let result = call(&mut control, &self.logged);
         self.signals = control.signals;
+        self.requests = control.requests;
         if result.is_err() {
             self.failed = false;
         }
@@ -739,8 +766,68 @@ impl<'t, 'a> Training<'t, 'a> {
         self.finalized = true;
     }
 
-    /// One pass over the rows.
-    fn epoch(&mut self, epoch: usize, options: &Fit, hooks: &mut Hooks) -> Result<()> {
+    /// Tells the callbacks that an epoch begins.
+    fn epoch_begins(&mut self, epoch: usize, hooks: &mut Hooks) -> Result<()> {
+        self.hook(|control, _| {
+            hooks.each(control, |callback, control| {
+                callback.on_epoch_begin(control, epoch)
+            })
+        })
+    }
+
+    /// Writes the training as it is, if a callback has asked for it.
+    fn back_up(&mut self, at: Point, hooks: &mut Hooks) -> Result<()> {
+        let Some(path) = self.requests.back_up.take() else {
+            return Ok(());
+        };
+        // That it cannot be written is no failure of the training.
+        self.failed = false;
+        let memories = hooks.save_states()?;
+        let moment = Moment {
+            at,
+            terms: &self.terms,
+            seed: self.seed,
+            signals: self.signals,
+            built: self.built,
+            compiled: self.compiled,
+            stream: match &self.source {
+                Source::Arrays(_) => None,
+                Source::Dataset(stream) => stream.place(),
+            },
+            tally: &self.tally,
+            watched: &self.watched,
+            logged: &self.logged,
+            history: &self.history,
+        };
+        moment.write(&path, &memories)
+    }
+
+    /// Goes on from a file, if a callback has asked for it. Gives the point where that is.
+    fn resume(&mut self, hooks: &mut Hooks) -> Result<Option<Point>> {
+        let Some(path) = self.requests.resume.take() else {
+            return Ok(None);
+        };
+        let kept = Kept::read(&path, &self.terms)?;
+        let at = kept.at;
+        if at.batch > 0 {
+            // What it does to the model has been done before, and is put back.
+            self.epoch_begins(at.epoch, hooks)?;
+        }
+        self.failed = true;
+        self.seed = kept.seed;
+        kept.restore_model(self.built, self.compiled)?;
+        kept.restore_sums(&mut self.tally, &mut self.watched, &mut self.logged)?;
+        let parts = (self.network, &*self.built, &*self.compiled);
+        kept.restore_source(&mut self.source, parts)?;
+        self.history = kept.history(self.logged.names())?;
+        self.signals = kept.signals;
+        kept.restore_callbacks(hooks, self.built)?;
+        self.failed = false;
+        Ok(Some(at))
+    }
+
+    /// One pass over the rows, or what is left of it after so many batches.
+    fn epoch(&mut self, epoch: usize, from: usize, options: &Fit, hooks: &mut Hooks) -> Result<()> {
         let pass = Pass::new(epoch, self.seed);
         match &mut self.source {
             Source::Arrays(resident) if options.shuffle => {
@@ -749,15 +836,21 @@ impl<'t, 'a> Training<'t, 'a> {
                 resident.order.shuffle(&mut rng);
             }
             Source::Arrays(_) => {}
-            Source::Dataset(stream) => stream.begin(pass)?,
+            Source::Dataset(stream) if from == 0 => stream.begin(pass)?,
+            Source::Dataset(_) => {}
         }
-        self.tally.reset();
-        self.watched
-            .iter_mut()
-            .for_each(|watched| watched.metric.reset());
+        if from == 0 {
+            self.tally.reset();
+            self.watched
+                .iter_mut()
+                .for_each(|watched| watched.metric.reset());
+        } else if self.signals.stop {
+            // It had stopped already.
+            return Ok(());
+        }
         let hooked = self.ask(|| hooks.want_batches())?;
         let steps = self.source.steps().unwrap_or(usize::MAX);
-        let mut batch = 0;
+        let mut batch = from;
         loop {
             if hooked && batch < steps && self.ask(|| hooks.want_batch(batch))? {
                 self.batch_begins(batch, hooks)?;
@@ -771,7 +864,7 @@ impl<'t, 'a> Training<'t, 'a> {
                 self.report((epoch, batch, loss), hooks)?;
             }
             if hooked && self.ask(|| hooks.want_batch(batch))? {
-                self.batch_ends(batch, hooks)?;
+                self.batch_ends((epoch, batch), hooks)?;
             }
             if self.signals.stop {
                 break;
@@ -863,7 +956,7 @@ impl<'t, 'a> Training<'t, 'a> {
     }
 
     /// Tells the callbacks that want to know that a batch is done.
-    fn batch_ends(&mut self, batch: usize, hooks: &mut Hooks) -> Result<()> {
+    fn batch_ends(&mut self, (epoch, batch): (usize, usize), hooks: &mut Hooks) -> Result<()> {
         let values = trained(&self.tally, &self.watched);
         self.logged.batch(values);
         self.hook(|control, logged| {
@@ -874,7 +967,15 @@ impl<'t, 'a> Training<'t, 'a> {
                     false => Ok(()),
                 }
             })
-        })
+        })?;
+        let at = Point {
+            epoch,
+            batch: batch + 1,
+        };
+        let failed = self.failed;
+        self.back_up(at, hooks)?;
+        self.failed = failed;
+        Ok(())
     }
 
     /// One batch: gather, forward, metrics, backward, update. Gives its loss before the update, or

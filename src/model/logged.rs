@@ -111,6 +111,34 @@ impl Logged {
         }
     }
 
+    /// All values, for a training that goes on from a file.
+    pub(crate) fn state(&self) -> [(&'static str, &[f32]); 3] {
+        [
+            ("values", &self.values),
+            ("shown", &self.shown),
+            ("short", &self.short),
+        ]
+    }
+
+    /// The same, to restore them.
+    pub(crate) fn state_mut(&mut self) -> [(&'static str, &mut [f32]); 3] {
+        [
+            ("values", &mut self.values),
+            ("shown", &mut self.shown),
+            ("short", &mut self.short),
+        ]
+    }
+
+    /// Whether the last epoch was validated.
+    pub(crate) fn is_validated(&self) -> bool {
+        self.validated
+    }
+
+    /// Restores whether the last epoch was validated.
+    pub(crate) fn set_validated(&mut self, validated: bool) {
+        self.validated = validated;
+    }
+
     /// The values of the last epoch in the order of all names; those it has not are NaN.
     pub(crate) fn row(&self) -> &[f32] {
         &self.shown

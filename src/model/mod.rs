@@ -17,6 +17,7 @@ pub(crate) mod network;
 mod on_batch;
 mod plans;
 mod predict;
+mod resume;
 mod saving;
 mod scores;
 mod sequential;

@@ -131,8 +131,8 @@ pub(crate) struct Stream<'a> {
     asked: Option<usize>,
     /// How many batches an epoch has, if anyone knows.
     expected: Option<usize>,
-    /// Whether a pass is under way.
-    running: bool,
+    /// The epoch in which the pass began that is under way, if one is.
+    running: Option<usize>,
     full: Option<(usize, Bench)>,
     last: Option<(usize, Bench)>,
 }
@@ -143,7 +143,7 @@ impl<'a> Stream<'a> {
             feed,
             asked,
             expected,
-            running: false,
+            running: None,
             full: None,
             last: None,
         }
@@ -151,11 +151,37 @@ impl<'a> Stream<'a> {
 
     /// Begins an epoch.
     pub(crate) fn begin(&mut self, pass: Pass) -> Result<()> {
-        if !self.running || self.asked.is_none() {
-            self.feed.begin(pass)?;
-            self.running = true;
+        if self.running.is_none() || self.asked.is_none() {
+            self.start(pass)?;
         }
         Ok(())
+    }
+
+    fn start(&mut self, pass: Pass) -> Result<()> {
+        self.feed.begin(pass)?;
+        self.running = Some(pass.epoch);
+        Ok(())
+    }
+
+    /// The epoch in which the pass began that is under way, and how many batches of it were read.
+    pub(crate) fn place(&self) -> Option<(usize, usize)> {
+        Some((self.running?, self.feed.read))
+    }
+
+    /// Begins the pass of an epoch and leaves so many batches out. False when it has fewer.
+    pub(crate) fn seek(
+        &mut self,
+        (epoch, batches): (usize, usize),
+        seed: u64,
+        parts: (&Network, &Built, &[Head]),
+    ) -> Result<bool> {
+        self.start(Pass::new(epoch, seed))?;
+        for _ in 0..batches {
+            if self.feed.next(parts)? == 0 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Reads batch number `batch` of the epoch. False when the epoch is over.
@@ -171,14 +197,14 @@ impl<'a> Stream<'a> {
         let mut rows = self.feed.next(parts)?;
         if rows == 0 && batch == 0 && self.asked.is_some() {
             // The pass had ended where the epoch before did.
-            self.feed.begin(pass)?;
+            self.start(pass)?;
             rows = self.feed.next(parts)?;
         }
         if rows > 0 {
             self.prepare(rows, parts)?;
             return Ok(true);
         }
-        self.running = false;
+        self.running = None;
         match self.asked {
             // A whole pass that is too short will never do; the end of a longer one, which its
             // epochs do not divide evenly, is a shorter epoch.

@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, Result};
 
+/// How the names end of files that are being written.
+const PART: &str = ".part";
+
 /// Writes a file so that a crash at any moment leaves the old one or the new one: what `write`
 /// writes goes to a file beside it, reaches the disk, and takes the name; then the folder reaches
 /// the disk too. Folders are made.
@@ -34,12 +37,35 @@ pub(crate) fn write(
     })
 }
 
+/// Removes what writers of this file have left that were killed.
+///
+/// # Errors
+///
+/// What the file system says.
+pub(crate) fn remove_parts(path: &Path) -> io::Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let folder = match path.parent().map(fs::read_dir) {
+        Some(Ok(folder)) => folder,
+        Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => return Ok(()),
+    };
+    for entry in folder {
+        let entry = entry?;
+        let other = entry.file_name();
+        let other = other.to_string_lossy();
+        if other.starts_with(&format!("{name}.")) && other.ends_with(PART) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// A name beside a path that no other writer of this process or another has.
 fn beside(path: &Path) -> PathBuf {
     static WRITES: AtomicU64 = AtomicU64::new(0);
     let number = WRITES.fetch_add(1, Ordering::Relaxed);
     let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}-{number}.part", std::process::id()));
+    name.push(format!(".{}-{number}{PART}", std::process::id()));
     path.with_file_name(name)
 }
 

@@ -12,9 +12,10 @@
 //! leaves the old file or the new one. [`Load`] says how much of what comes from a stranger is
 //! believed: nothing.
 
+pub(crate) mod backup;
 mod compile_json;
 pub mod config;
-mod durable;
+pub(crate) mod durable;
 mod hdf5;
 mod keras_archive;
 mod legacy_h5;
@@ -25,6 +26,7 @@ mod safetensors;
 mod weights_h5;
 pub(crate) mod whole;
 
+use std::borrow::Cow;
 use std::path::Path;
 
 pub use load::Load;
@@ -58,6 +60,23 @@ impl Format {
         let found = formats.iter().find(|(ending, _)| name.ends_with(ending));
         found.map(|(_, format)| *format)
     }
+}
+
+/// Numbers as files have them: little-endian, where possible without a copy.
+pub(crate) fn bytes_of(numbers: &[f32]) -> Cow<'_, [u8]> {
+    match cfg!(target_endian = "little") {
+        true => Cow::Borrowed(bytemuck::cast_slice(numbers)),
+        false => numbers
+            .iter()
+            .flat_map(|number| number.to_le_bytes())
+            .collect(),
+    }
+}
+
+/// The numbers of a file's bytes; a rest that makes no whole one is left out.
+pub(crate) fn numbers<T, const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> T) -> Vec<T> {
+    let (chunks, _) = bytes.as_chunks::<N>();
+    chunks.iter().map(|chunk| number(*chunk)).collect()
 }
 
 /// Writes a model in the format of its path.

@@ -33,16 +33,11 @@ fn archive<'w>(
 ) -> std::io::Result<()> {
     let mut zip = ZipWriter::new(file);
     let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
-    let mut bytes = Vec::new();
     for (name, shape, values) in weights {
         let options = options.large_file(values.len() > LARGE / 4);
         zip.start_file(format!("{name}.npy"), options)?;
         zip.write_all(&header(shape))?;
-        for piece in values.chunks(4096) {
-            bytes.clear();
-            bytes.extend(piece.iter().flat_map(|value| value.to_le_bytes()));
-            zip.write_all(&bytes)?;
-        }
+        zip.write_all(&super::bytes_of(values))?;
     }
     zip.finish()?;
     Ok(())

@@ -26,10 +26,7 @@ impl View for Numbers<'_> {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        self.values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect()
+        super::bytes_of(self.values)
     }
 
     fn data_len(&self) -> usize {
@@ -62,8 +59,8 @@ pub(crate) fn read(bytes: &[u8], path: &Path) -> Result<Vec<(String, ArrayD<f32>
     let mut arrays = Vec::new();
     for (name, view) in file.iter() {
         let values: Vec<f32> = match view.dtype() {
-            Dtype::F32 => each(view.data(), f32::from_le_bytes),
-            Dtype::F64 => each(view.data(), |bytes| f64::from_le_bytes(bytes) as f32),
+            Dtype::F32 => super::numbers(view.data(), f32::from_le_bytes),
+            Dtype::F64 => super::numbers(view.data(), |bytes| f64::from_le_bytes(bytes) as f32),
             other => {
                 let reason = format!("holds {other:?}, not numbers of 32 or 64 bits");
                 return Err(Error::file(path, name, reason));
@@ -74,9 +71,4 @@ pub(crate) fn read(bytes: &[u8], path: &Path) -> Result<Vec<(String, ArrayD<f32>
         arrays.push((name.to_string(), array));
     }
     Ok(arrays)
-}
-
-fn each<const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> f32) -> Vec<f32> {
-    let (chunks, _) = bytes.as_chunks::<N>();
-    chunks.iter().map(|chunk| number(*chunk)).collect()
 }

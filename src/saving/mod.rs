@@ -8,12 +8,15 @@
 //! | `.safetensors`, `.npz` | weights by their paths | the same | the same |
 //! | `.h5` of Keras 2 | a whole model, or weights | | both |
 //!
+//! [`diff`] tells in what two models differ.
+//!
 //! Every file is written beside its place and moved there when it is on the disk, so that a crash
 //! leaves the old file or the new one. [`Load`] says how much of what comes from a stranger is
 //! believed: nothing.
 
 mod compile_json;
 pub mod config;
+mod diff;
 mod durable;
 mod hdf5;
 mod keras_archive;
@@ -27,6 +30,7 @@ pub(crate) mod whole;
 
 use std::path::Path;
 
+pub use diff::{ConfigDifference, Difference, Numbers, WeightDifference, diff};
 pub use load::Load;
 
 use self::hdf5::Reader;

@@ -233,11 +233,14 @@ impl Entries {
 
 /// The names of layers, where all have one of their own.
 fn names(layers: &[Json]) -> Option<Vec<&str>> {
-    let name = |layer: &'_ Json| -> Option<_> { layer.get("config")?.get("name")?.as_str() };
     let names: Option<Vec<&str>> = layers.iter().map(name).collect();
     let names = names?;
     let different: HashSet<&str> = names.iter().copied().collect();
     (different.len() == names.len()).then_some(names)
+}
+
+fn name(layer: &Json) -> Option<&str> {
+    layer.get("config")?.get("name")?.as_str()
 }
 
 /// Numbers are the same however they are written.

@@ -256,7 +256,9 @@ fn mistakes_in_data_name_the_file_and_leave_the_old_output() {
 #[test]
 fn a_row_that_cannot_be_is_told_by_its_batch() {
     let files = Files::new();
-    let mut model = Sequential::new().add(Embedding::new(3, 1).input_shape([1]));
+    let mut model = Sequential::new()
+        .add(Input::new([1]))
+        .add(Embedding::new(3, 1));
     model.build().unwrap();
     let model = files.save(&mut model.into(), "m.keras");
     let found = with_input(
@@ -314,7 +316,7 @@ fn differences_are_told_with_their_exit_code() {
     assert_eq!(code(&horn(&["diff", &a, &a])), 0);
     let found = horn(&["diff", &a, &b]);
     assert_eq!(code(&found), 1);
-    let line = "dense/kernel: 1 of 4 numbers differ, by 5e-1 at most, relative 2e-1\n";
+    let line = "dense/kernel: 1 of 4 numbers differ, by 5.000e-1 at most, relative 2.000e-1\n";
     assert_eq!(out(&found), line);
     let close = horn(&["diff", &a, &b, "--tolerance", "0.5"]);
     assert_eq!((out(&close).as_str(), code(&close)), ("", 0));

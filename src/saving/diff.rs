@@ -391,8 +391,8 @@ impl fmt::Display for WeightDifference {
         match (&self.a, &self.b, &self.numbers) {
             (.., Some(numbers)) => write!(
                 f,
-                "{} of {} numbers differ, by {:e} at most, relative {:e}",
-                numbers.count, numbers.of, numbers.max_absolute as f32, numbers.max_relative as f32
+                "{} of {} numbers differ, by {:.3e} at most, relative {:.3e}",
+                numbers.count, numbers.of, numbers.max_absolute, numbers.max_relative
             ),
             (Some(a), Some(b), _) => write!(f, "shape {a:?} | {b:?}"),
             (Some(a), None, _) => write!(f, "only in a, shape {a:?}"),

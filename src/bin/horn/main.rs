@@ -19,7 +19,7 @@ use failure::Failure;
 /// output, messages to standard error. The exit code is 0, or 1 for what went wrong, or 2 for
 /// arguments that cannot be; `horn diff` has those of `diff`.
 #[derive(Debug, Parser)]
-#[command(name = "horn", version)]
+#[command(name = "horn", bin_name = "horn", version)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -243,9 +243,14 @@ fn name(layer: &Json) -> Option<&str> {
     layer.get("config")?.get("name")?.as_str()
 }
 
-/// Numbers are the same however they are written.
+/// Numbers are the same however they are written: a rate is kept as an `f32`, which is written with
+/// more digits when it has been in a file.
 fn same(a: &Json, b: &Json) -> bool {
-    a == b || matches!((a.as_f64(), b.as_f64()), (Some(a), Some(b)) if a == b)
+    let whole = |json: &Json| json.is_i64() || json.is_u64();
+    match (a.as_f64(), b.as_f64()) {
+        (Some(own), Some(other)) if !(whole(a) && whole(b)) => own as f32 == other as f32,
+        _ => a == b,
+    }
 }
 
 /// A key below a path.
@@ -402,13 +407,16 @@ impl fmt::Display for WeightDifference {
     }
 }
 
-/// A value as a line can hold it: of an object its class alone.
+/// A value as a line can hold it: of an object its class alone, of an `f32` no more digits than it
+/// needs.
 fn short(json: &Json) -> String {
     const LONGEST: usize = 60;
     if let Some(class) = json.get("class_name").and_then(Json::as_str) {
         return class.to_string();
     }
-    let text = json.to_string();
+    let single = json.as_f64().filter(|_| json.is_f64());
+    let single = single.filter(|number| f64::from(*number as f32) == *number);
+    let text = single.map_or_else(|| json.to_string(), |number| format!("{:?}", number as f32));
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}...", text.get(..end).unwrap_or("")),
         None => text,
@@ -427,13 +435,14 @@ mod tests {
 
     #[test]
     fn entries_are_told_by_their_paths() {
-        let a = json!({"rate": 0.5, "one": 1, "list": [1, 2], "only": {}, "odd key": 1});
-        let b = json!({"rate": 0.25, "one": 1.0, "list": [1, 3], "more": null, "odd key": 2});
+        let a = json!({"rate": 0.5, "one": 1, "list": [1, 2], "only": {}, "odd key": 1, "steps": 16_777_216, "f32": 0.1});
+        let b = json!({"rate": 0.25, "one": 1.0, "list": [1, 3], "more": null, "odd key": 2, "steps": 16_777_217, "f32": 0.1_f32});
         let expected = [
             "list[1]: 2 | 3",
             "[\"odd key\"]: 1 | 2",
             "only: only in a: {}",
             "rate: 0.5 | 0.25",
+            "steps: 16777216 | 16777217",
             "more: only in b: null",
         ];
         let mut found = entries(a, b);

@@ -8,6 +8,8 @@
 //! | `.safetensors`, `.npz` | weights by their paths | the same | the same |
 //! | `.h5` of Keras 2 | a whole model, or weights | | both |
 //!
+//! [`diff`] tells in what two models differ.
+//!
 //! Every file is written beside its place and moved there when it is on the disk, so that a crash
 //! leaves the old file or the new one. [`Load`] says how much of what comes from a stranger is
 //! believed: nothing.
@@ -16,6 +18,7 @@ pub(crate) mod backup;
 mod compile_json;
 pub mod config;
 pub(crate) mod durable;
+mod diff;
 mod hdf5;
 mod keras_archive;
 mod legacy_h5;
@@ -29,6 +32,7 @@ pub(crate) mod whole;
 use std::borrow::Cow;
 use std::path::Path;
 
+pub use diff::{ConfigDifference, Difference, Numbers, WeightDifference, diff};
 pub use load::Load;
 
 use self::hdf5::Reader;

@@ -14,13 +14,14 @@
 
 mod compile_json;
 pub mod config;
-mod durable;
+pub(crate) mod durable;
 mod hdf5;
 mod keras_archive;
 mod legacy_h5;
 mod load;
 pub(crate) mod model_json;
 pub(crate) mod npz;
+pub(crate) mod onnx;
 mod safetensors;
 mod weights_h5;
 pub(crate) mod whole;

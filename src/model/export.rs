@@ -1,5 +1,6 @@
 //! A model for other programs: [`Model::export`].
 
+use std::collections::HashSet;
 use std::io::Write;
 use std::path::Path;
 
@@ -22,7 +23,7 @@ impl Model {
     /// [`Discretization`](crate::layers::Discretization), and kernels of one's own.
     ///
     /// Where `predict` gives NaN for an id that an `Embedding` does not have, a runtime gives an
-    /// error.
+    /// error; it counts negative ids from the last, and cuts off what follows the point.
     ///
     /// Source: <https://keras.io/api/models/model_saving_apis/export/>,
     /// <https://onnx.ai/onnx/operators/>
@@ -40,10 +41,28 @@ impl Model {
     ///
     /// let folder = std::env::temp_dir().join("horn-export");
     /// let mut model = Sequential::new()
-    ///     .add(Dense::new(12).input_dim(8).activation("relu"))
-    ///     .add(Dense::new(1).activation("sigmoid"));
+    ///     .add(Dense::new(12).input_dim(8).activation(Relu))
+    ///     .add(Dense::new(1).activation(Sigmoid));
     /// model.build()?;
     /// model.export(folder.join("pima.onnx"))?;
+    /// # std::fs::remove_dir_all(folder).unwrap();
+    /// # Ok::<(), horn::Error>(())
+    /// ```
+    ///
+    /// A model of two inputs and two outputs, which a runtime knows as `words`, `price`, `class` and
+    /// `size`:
+    ///
+    /// ```
+    /// use horn::prelude::*;
+    ///
+    /// let words = Input::new([4]).name("words").tensor();
+    /// let price = Input::new([2]).name("price").tensor();
+    /// let class = Dense::new(3).name("class").apply(&words);
+    /// let size = Dense::new(1).name("size").apply(&price);
+    /// let mut model = Model::new([&words, &price], [&class, &size]);
+    /// model.build()?;
+    /// let folder = std::env::temp_dir().join("horn-export-graph");
+    /// model.export(folder.join("shop.onnx"))?;
     /// # std::fs::remove_dir_all(folder).unwrap();
     /// # Ok::<(), horn::Error>(())
     /// ```
@@ -90,23 +109,36 @@ impl Model {
             built.inference(&self.network, first)?,
             built.inference(&self.network, second)?,
         ];
-        let outputs = self.network.output_names();
-        // An input of its own name would be the output itself.
-        let taken = |name: String| match self.network.graph || starts_with_input(self) {
-            true if !outputs.contains(&name) => name,
-            _ => format!("{name}_input"),
+        // Every value of a file has a name of its own.
+        let mut taken = HashSet::new();
+        let outputs = unique(self.network.output_names(), &mut taken);
+        let own = self.network.graph || starts_with_input(self);
+        let named = |name: String| match own && !taken.contains(&name) {
+            true => name,
+            false => format!("{name}_input"),
         };
-        let inputs = self.network.input_names();
+        let inputs = self.network.input_names().into_iter().map(named).collect();
         let exported = Exported {
             name: &self.name,
-            inputs: inputs.into_iter().map(taken).collect(),
-            outputs: outputs.clone(),
+            inputs: unique(inputs, &mut taken),
+            outputs,
             variables: &built.variables,
             parameters: &built.parameters,
             traces,
         };
         exported.to_bytes()
     }
+}
+
+/// The names, with a number behind each that is taken.
+fn unique(names: Vec<String>, taken: &mut HashSet<String>) -> Vec<String> {
+    let mut free = |name: String| {
+        let numbered = (1_usize..).map(|number| format!("{name}_{number}"));
+        let mut candidates = std::iter::once(name.clone()).chain(numbered);
+        let found = candidates.find(|candidate| taken.insert(candidate.clone()));
+        found.unwrap_or(name)
+    };
+    names.into_iter().map(&mut free).collect()
 }
 
 /// Whether the first layer of a chain says nothing but what its inputs look like.

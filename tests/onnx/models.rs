@@ -1,5 +1,8 @@
 //! One model of each layer and each activation, and models that are graphs.
 
+use std::sync::Arc;
+
+use horn::layers::Softmax;
 use horn::layers::*;
 use horn::prelude::*;
 use ndarray::{ArrayD, IxDyn};
@@ -97,22 +100,22 @@ fn numbers() -> Vec<(&'static str, Made)> {
     let normalization =
         || Normalization::new().mean_and_variance([0.5, -0.5, 0.1], [2.0, 1.0, 0.3]);
     vec![
-        (
-            "dense",
-            chain!(floats([4]), Dense::new(5).activation("relu")),
-        ),
+        ("dense", chain!(floats([4]), Dense::new(5).activation(Relu))),
         (
             "dense_3d",
-            chain!(floats([2, 4]), Dense::new(5).activation("tanh")),
+            chain!(floats([2, 4]), Dense::new(5).activation(Tanh)),
         ),
         (
             "dense_without_bias",
             chain!(floats([4]), Dense::new(5).use_bias(false)),
         ),
-        ("activation", chain!(floats([4]), Activation::new("gelu"))),
+        (
+            "activation",
+            chain!(floats([4]), Activation::new(Gelu::new())),
+        ),
         (
             "activity_regularization",
-            chain!(floats([4]), ActivityRegularization::new().l1(0.1)),
+            chain!(floats([4]), ActivityRegularization::new(0.1, 0.0)),
         ),
         ("elu", chain!(floats([4]), ELU::new().alpha(0.7))),
         (
@@ -343,6 +346,10 @@ fn categories() -> Vec<(&'static str, Made)> {
     ]
 }
 
+fn named(name: &str) -> Arc<dyn horn::activations::Activation> {
+    horn::activations::get(name).expect("a name")
+}
+
 /// Every activation, and what its settings change.
 fn activations() -> Vec<(String, Made)> {
     const NAMES: &str = "celu elu exponential gelu glu hard_shrink hard_sigmoid hard_silu hard_tanh \
@@ -353,9 +360,9 @@ fn activations() -> Vec<(String, Made)> {
     for name in NAMES.split_whitespace() {
         made.push((
             format!("activation_{name}"),
-            chain!(floats([6]), Activation::new(name)),
+            chain!(floats([6]), Activation::new(named(name))),
         ));
-        let dense = Dense::new(6).activation(name);
+        let dense = Dense::new(6).activation(named(name));
         made.push((format!("dense_{name}"), chain!(floats([4]), dense)));
     }
     let gelu = Activation::new(horn::activations::Gelu::new().approximate(true));
@@ -390,6 +397,7 @@ fn graphs() -> Vec<(&'static str, Made)> {
         ("nested", nested()),
         ("several_outputs", several_outputs()),
         ("input_is_output", input_is_output()),
+        ("names_that_meet", names_that_meet()),
         ("unnamed_input", unnamed_input()),
     ]
 }
@@ -405,7 +413,7 @@ fn shared() -> Made {
         Input::new([4]).name("a").tensor(),
         Input::new([4]).name("b").tensor(),
     );
-    let twin = Dense::new(3).activation("tanh").name("twin").shared();
+    let twin = Dense::new(3).activation(Tanh).name("twin").shared();
     let inner = Sequential::new()
         .name("inner")
         .add(Dense::new(3).input_dim(3))
@@ -432,10 +440,10 @@ fn several_outputs() -> Made {
     );
     let words_in = Flatten::new().apply(&Embedding::new(9, 3).apply(&words));
     let both = Concatenate::new().apply([&words_in, &price]);
-    let hidden = Dense::new(5).activation("relu").apply(&both);
+    let hidden = Dense::new(5).activation(Relu).apply(&both);
     let hidden = Dropout::new(0.5).apply(&hidden);
     let class = Dense::new(3)
-        .activation("softmax")
+        .activation(horn::activations::Softmax::new())
         .name("class")
         .apply(&hidden);
     let size = Dense::new(1).name("size").apply(&hidden);
@@ -447,6 +455,14 @@ fn input_is_output() -> Made {
     let x = Input::new([4]).name("x").tensor();
     let model = Model::new(&x, [&x, &Dense::new(2).apply(&x)]);
     (model, vec![floats([4])])
+}
+
+/// The second output of `y` would be called as another layer is.
+fn names_that_meet() -> Made {
+    let x = Input::new([4]).name("y_input").tensor();
+    let y = Dense::new(2).name("y").apply(&x);
+    let other = Dense::new(3).name("y_1").apply(&x);
+    (Model::new(&x, [&y, &y, &other, &x]), vec![floats([4])])
 }
 
 fn unnamed_input() -> Made {

@@ -475,7 +475,7 @@ impl Target<'_> {
         let count = self.graph.ints(&[*length as i64]);
         let settings = [Attribute::Int("axis", axis)];
         let sorted = self.graph.pair("TopK", &[call.first(), &count], &settings);
-        let along = self.graph.ints(&[axis]);
+        let along = self.graph.int(axis);
         let sums = self.op("CumSum", &[&sorted, &along]);
         let places: Vec<f32> = (1..=*length).map(|j| j as f32).collect();
         let places = self.graph.floats(&[*length], &places);

@@ -103,11 +103,20 @@ impl Graph {
         self.floats(&[], &[value])
     }
 
+    /// One whole number.
+    pub(super) fn int(&mut self, value: i64) -> String {
+        self.whole(&[], &[value])
+    }
+
     /// A row of whole numbers: lengths, axes, places.
     pub(super) fn ints(&mut self, values: &[i64]) -> String {
+        self.whole(&[values.len()], values)
+    }
+
+    fn whole(&mut self, shape: &[usize], values: &[i64]) -> String {
         let name = self.fresh("constant");
         let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        self.tensor(&name, INT64, &[values.len()], &bytes);
+        self.tensor(&name, INT64, shape, &bytes);
         name
     }
 

@@ -418,7 +418,7 @@ fn shared() -> Made {
         .name("inner")
         .add(Dense::new(3).input_dim(3))
         .add(BatchNormalization::new());
-    let both = Concatenate::new().apply([&inner.apply(&twin.apply(&a)), &twin.apply(&b)]);
+    let both = Concatenate::new().apply([&inner.apply(twin.apply(&a)), &twin.apply(&b)]);
     let model = Model::new([&a, &b], Dense::new(1).name("distance").apply(&both));
     (model, vec![floats([4]), floats([4])])
 }
@@ -429,7 +429,7 @@ fn nested() -> Made {
         .name("block")
         .shared();
     let x = Input::new([4]).tensor();
-    let model = Model::new(&x, Dense::new(1).apply(&block.apply(&block.apply(&x))));
+    let model = Model::new(&x, Dense::new(1).apply(block.apply(block.apply(&x))));
     (model, vec![floats([4])])
 }
 
@@ -438,7 +438,7 @@ fn several_outputs() -> Made {
         Input::new([4]).name("words").tensor(),
         Input::new([2]).name("price").tensor(),
     );
-    let words_in = Flatten::new().apply(&Embedding::new(9, 3).apply(&words));
+    let words_in = Flatten::new().apply(Embedding::new(9, 3).apply(&words));
     let both = Concatenate::new().apply([&words_in, &price]);
     let hidden = Dense::new(5).activation(Relu).apply(&both);
     let hidden = Dropout::new(0.5).apply(&hidden);

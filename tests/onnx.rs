@@ -31,6 +31,10 @@ fn every_model_is_written_with_all_its_weights() -> Result<()> {
         for (name, shape) in graph.inputs.iter().chain(&graph.outputs) {
             assert_eq!(shape[0], "batch", "{}: {name}", case.name);
         }
+        let values = graph.inputs.iter().chain(&graph.outputs);
+        let mut names: Vec<&String> = values.map(|(name, _)| name).collect();
+        names.sort_unstable();
+        assert!(names.windows(2).all(|two| two[0] != two[1]), "{names:?}");
         let weights = case.model.weights();
         for (weight, value) in weights.iter().zip(case.model.get_weights()) {
             let array = graph.arrays.iter().find(|(name, ..)| name == weight.path());

@@ -7,7 +7,7 @@ pub use crate::activations::{
     Softsign, Tanh, activation_fn,
 };
 pub use crate::callbacks::{
-    self, Callback, Control, CsvLogger, EarlyStopping, KeepBest, LambdaCallback,
+    self, BackupAndRestore, Callback, Control, CsvLogger, EarlyStopping, KeepBest, LambdaCallback,
     LearningRateScheduler, Logs, ModelCheckpoint, ReduceLROnPlateau, StopHandle, TensorBoard,
     TerminateOnNaN, TimeBudget,
 };

@@ -7,11 +7,13 @@ use super::network::{Flow, Network};
 use super::plans::{Key, Mode, Plans, Prepared};
 use crate::error::{Error, Result};
 use crate::graph::plan::{Goal, Plan};
+use crate::graph::trace::NodeId;
 use crate::graph::variables::Variables;
 use crate::graph::{Scope, Shape, Traced, Value};
 use crate::kernels::aligned::Aligned;
 use crate::losses;
 use crate::ops::Port;
+use crate::saving::onnx::Inference;
 
 /// A model with variables.
 #[derive(Debug, Clone)]
@@ -197,6 +199,32 @@ impl Built {
             });
         }
         total.unwrap_or_else(|| sketch.scope.constant(&vec![0.0; batch], [batch]))
+    }
+
+    /// The ops of a prediction for a batch of this size, as they were traced.
+    pub(crate) fn inference(&self, network: &Network, batch: usize) -> Result<Inference> {
+        let mut scope = Scope::new(Some(&self.variables), false);
+        let inputs = inputs(&mut scope, batch, &self.rows)?;
+        let flow = network.trace(&mut scope, &inputs);
+        let outputs = network.outputs.iter();
+        let outputs: Vec<NodeId> = outputs
+            .filter_map(|source| flow.get(*source).map(Value::id))
+            .collect();
+        let last = flow.last_nodes();
+        drop((flow, inputs));
+        let nodes = scope.finish()?.graph.nodes;
+        let names = network.names();
+        let mut layers = Vec::with_capacity(nodes.len());
+        for (call, last) in network.calls.iter().zip(last) {
+            let name = names.get(call.node).cloned().unwrap_or_default();
+            layers.resize(layers.len().max(last + 1), name);
+        }
+        layers.resize(nodes.len(), String::new());
+        Ok(Inference {
+            nodes,
+            outputs,
+            layers,
+        })
     }
 
     /// The loss that is made small, and that of each output.

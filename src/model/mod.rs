@@ -7,6 +7,7 @@ mod diagnose;
 mod drawing;
 mod evaluate;
 mod examples;
+mod export;
 mod feed;
 mod fit;
 mod functional;

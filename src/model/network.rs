@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::tensor::Tensor;
 use super::topology;
 use crate::error::{Error, Result};
+use crate::graph::trace::NodeId;
 use crate::graph::{Scope, Value, numbered};
 use crate::layers::Layer;
 
@@ -79,6 +80,15 @@ impl Flow {
             Source::Input(number) => self.inputs.get(number),
             Source::Call(call, output) => self.calls.get(call)?.get(output),
         }
+    }
+
+    /// The number of the last node that each call made, or passed on.
+    pub(crate) fn last_nodes(&self) -> Vec<NodeId> {
+        let last = |outputs: &Vec<Value>| outputs.iter().map(Value::id).max();
+        self.calls
+            .iter()
+            .map(|call| last(call).unwrap_or(0))
+            .collect()
     }
 
     /// The first output of a call.

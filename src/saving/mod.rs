@@ -6,6 +6,7 @@
 //! | `.keras` | everything: layers, weights, what the model is trained with and how far | [`Model::save`](crate::model::Model::save) | [`Model::load`](crate::model::Model::load) |
 //! | `.weights.h5` | weights and the optimizer's state, as Keras's `save_weights` | [`Model::save_weights`](crate::model::Model::save_weights) | [`Model::load_weights`](crate::model::Model::load_weights) |
 //! | `.safetensors`, `.npz` | weights by their paths | the same | the same |
+//! | `.onnx` | what the model predicts, for other runtimes | [`Model::export`](crate::model::Model::export) | |
 //! | `.h5` of Keras 2 | a whole model, or weights | | both |
 //!
 //! [`diff`] tells in what two models differ.
@@ -17,14 +18,15 @@
 pub(crate) mod backup;
 mod compile_json;
 pub mod config;
-pub(crate) mod durable;
 mod diff;
+pub(crate) mod durable;
 mod hdf5;
 mod keras_archive;
 mod legacy_h5;
 mod load;
 pub(crate) mod model_json;
 pub(crate) mod npz;
+pub(crate) mod onnx;
 mod safetensors;
 mod weights_h5;
 pub(crate) mod whole;

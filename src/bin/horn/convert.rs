@@ -91,10 +91,10 @@ fn write_json(model: &Model, path: &Path) -> horn::Result<()> {
     })
 }
 
-/// Until models can be exported; then `model.export(path)`.
-fn export(_model: &Model, path: &Path) -> Result<ExitCode, Failure> {
-    Err(Failure::Message(format!(
-        "{}: ONNX files cannot be written yet",
-        path.display()
-    )))
+/// Writes what a model predicts, for other runtimes.
+fn export(model: &Model, path: &Path) -> Result<ExitCode, Failure> {
+    model
+        .export(path)
+        .map_err(|error| Failure::of(path, error))?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -9,8 +9,9 @@ use super::weights::each;
 use crate::error::{Error, Result};
 use crate::graph::variables::Variables;
 use crate::kernels::aligned::Aligned;
-use crate::model::Compile;
+use crate::model::extras::Extras;
 use crate::model::network::Network;
+use crate::model::{Compile, History};
 use crate::optimizers::{Optimizer, State};
 use crate::saving;
 use crate::saving::whole::{Trained, Whole};
@@ -105,6 +106,8 @@ pub(crate) struct Place<'m> {
     pub(crate) shapes: &'m [Shape],
     pub(crate) rows: &'m [Vec<usize>],
     pub(crate) asked: &'m Compile,
+    pub(crate) extras: &'m Extras,
+    pub(crate) history: &'m History,
 }
 
 /// The parts of a model in training.
@@ -226,6 +229,9 @@ impl<'m> Control<'m> {
             parameters: inside.parameters,
             shapes: place.shapes,
             rows: place.rows,
+            extras: place.extras,
+            history: Some(place.history),
+            check: None,
             training: Some(Trained {
                 asked: place.asked,
                 optimizer: &*inside.optimizer,

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::built::Built;
 use super::network::Network;
 use crate::error::{Error, Result};
@@ -28,7 +30,8 @@ use crate::optimizers::{Optimizer, State};
 /// model.compile(by_name)?;
 /// # Ok::<(), horn::Error>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Compile {
     pub(crate) optimizer: Box<dyn Optimizer>,
     /// The loss of every output that has none of its own.
@@ -39,7 +42,7 @@ pub struct Compile {
 }
 
 /// A metric that is asked for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Asked {
     /// Of which output; of all, if it is not said.
     pub(crate) output: Option<OutputKey>,
@@ -57,7 +60,7 @@ pub(crate) struct Asked {
 /// assert_eq!(OutputKey::from(1), OutputKey::Position(1));
 /// assert_eq!(OutputKey::from("age"), OutputKey::Name("age".into()));
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OutputKey {
     /// By its number.
     Position(usize),

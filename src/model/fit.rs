@@ -8,6 +8,7 @@ use super::compile::{Compiled, Watched};
 use super::diagnose::{Suspect, diagnose};
 use super::evaluate::{Tally, evaluate, evaluate_feed, update_metrics};
 use super::examples::{Examples, Pick};
+use super::extras::Extras;
 use super::feed::{Feed, Rules};
 use super::functional::Model;
 use super::history::History;
@@ -490,6 +491,7 @@ struct Training<'t, 'a> {
     judges: Vec<Watched>,
     tally: Tally,
     logged: Logged,
+    extras: Extras,
     history: History,
     signals: Signals,
     requests: Requests,
@@ -519,7 +521,7 @@ impl Model {
         options.check()?;
         let callbacks = std::mem::take(&mut options.callbacks);
         let data = (x.as_arrays(), y.as_arrays());
-        let mut seed = self.current_seed();
+        let (mut seed, extras) = (self.current_seed(), self.extras.names());
         let (network, built, compiled) = self.parts_mut("fit")?;
         let parts = (network, &*built, compiled.heads.as_slice());
         let mut all = Examples::new(data, parts, options.allow_non_finite)?;
@@ -529,9 +531,8 @@ impl Model {
         let (train, kept) = options.divide(all)?;
         let data = (Held::Arrays(train), held.or(kept.map(Held::Arrays)));
         let parts = (network, built, compiled);
-        let result = run(parts, &mut seed, data, &options, callbacks);
-        self.seed = seed;
-        result
+        let result = run(parts, (&mut seed, extras), data, &options, callbacks);
+        self.ended(seed, result)
     }
 
     /// Trains the model on the rows of a dataset, as [`Fit`] says: all that `fit` does, for data
@@ -567,7 +568,7 @@ impl Model {
         options.check_dataset()?;
         let callbacks = std::mem::take(&mut options.callbacks);
         let apart = options.validation_dataset.take();
-        let mut seed = self.current_seed();
+        let (mut seed, extras) = (self.current_seed(), self.extras.names());
         let (network, built, compiled) = self.parts_mut("fit_dataset")?;
         let rules = Rules {
             owner: "fit",
@@ -579,9 +580,18 @@ impl Model {
         let held = options.validation(apart, (network, built, compiled))?;
         let data = (Held::Dataset(feed, options.steps_per_epoch), held);
         let parts = (network, built, compiled);
-        let result = run(parts, &mut seed, data, &options, callbacks);
+        let result = run(parts, (&mut seed, extras), data, &options, callbacks);
+        self.ended(seed, result)
+    }
+}
+
+impl Model {
+    /// Takes over what a training leaves beside the weights.
+    fn ended(&mut self, seed: u64, result: Result<History>) -> Result<History> {
         self.seed = seed;
-        result
+        let history = result?;
+        self.extras.history = Some(history.clone());
+        Ok(history)
     }
 }
 
@@ -589,7 +599,7 @@ impl Model {
 /// has the seed that it began with.
 fn run<'a>(
     (network, built, compiled): (&Network, &mut Built, &mut Compiled),
-    seed: &mut u64,
+    (seed, extras): (&mut u64, Extras),
     data: (Held<'a>, Option<Held<'a>>),
     options: &Fit,
     callbacks: Vec<Box<dyn Callback + '_>>,
@@ -602,7 +612,7 @@ fn run<'a>(
     let mut hooks = Hooks::new(progress, callbacks);
     let parts = (network, &mut *built, &mut *compiled);
     let rate = hooks.log_learning_rate()?;
-    let mut training = Training::new(parts, (*seed, &variables), data, (options, rate))?;
+    let mut training = Training::new(parts, (*seed, &variables, extras), data, (options, rate))?;
     let result = training.run(options, &mut hooks);
     *seed = training.seed;
     if result.is_err() && !training.failed {
@@ -618,7 +628,7 @@ fn run<'a>(
 impl<'t, 'a> Training<'t, 'a> {
     fn new(
         (network, built, compiled): (&'t Network, &'t mut Built, &'t mut Compiled),
-        (seed, variables): (u64, &'t [Variable<'t>]),
+        (seed, variables, extras): (u64, &'t [Variable<'t>], Extras),
         (train, held): (Held<'a>, Option<Held<'a>>),
         (options, rate): (&Fit, bool),
     ) -> Result<Self> {
@@ -636,6 +646,7 @@ impl<'t, 'a> Training<'t, 'a> {
             history: History::with_capacity(names.to_vec(), epochs.min(65_536)),
             requests: Requests::default(),
             logged,
+            extras,
             tally: Tally::new(compiled.heads.len()),
             network,
             built,
@@ -734,6 +745,8 @@ impl<'t, 'a> Training<'t, 'a> {
                     shapes: &self.built.layers,
                     rows: &self.built.rows,
                     asked: &self.compiled.asked,
+                    extras: &self.extras,
+                    history: &self.history,
                 },
                 variables: &self.built.variables,
                 parameters: &mut self.built.parameters,

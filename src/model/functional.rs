@@ -2,6 +2,7 @@
 
 use super::built::Built;
 use super::compile::{Compile, Compiled};
+use super::extras::Extras;
 use super::network::Network;
 use super::plans::{Key, Mode, Plans};
 use super::summary::{Row, Summary};
@@ -49,6 +50,7 @@ pub struct Model {
     pub(crate) network: Network,
     pub(crate) built: Option<Built>,
     pub(crate) compiled: Option<Compiled>,
+    pub(crate) extras: Extras,
 }
 
 impl Model {
@@ -78,6 +80,7 @@ impl Model {
             network,
             built: None,
             compiled: None,
+            extras: Extras::default(),
         }
     }
 

@@ -5,7 +5,9 @@ use std::io::Write;
 use std::ops::Index;
 use std::path::{Path, PathBuf};
 
-use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
+use serde::de::{MapAccess, Visitor};
+use serde::ser::{SerializeMap, SerializeStruct, Serializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::callbacks::{Shown, missing};
 use crate::error::{Error, Result};
@@ -54,6 +56,38 @@ impl History {
             epochs: Vec::with_capacity(epochs),
             columns: names.iter().map(|_| Vec::with_capacity(epochs)).collect(),
             names,
+        }
+    }
+
+    /// Epochs, names and columns, in their order; NaN, which JSON cannot say, is none.
+    pub(crate) fn columns(&self) -> Columns {
+        let values = |column: &Vec<f32>| {
+            let values = column.iter().copied();
+            values
+                .map(|value| (!value.is_nan()).then_some(value))
+                .collect()
+        };
+        Columns {
+            epochs: self.epochs.clone(),
+            names: self.names.clone(),
+            columns: self.columns.iter().map(values).collect(),
+        }
+    }
+
+    /// The history of these columns; what is missing is NaN.
+    pub(crate) fn of_columns(from: Columns) -> Self {
+        let rows = from.epochs.len();
+        let mut columns = from.columns.into_iter();
+        let columns = from.names.iter().map(|_| {
+            let column = columns.next().unwrap_or_default();
+            let mut column: Vec<f32> = column.into_iter().map(|v| v.unwrap_or(f32::NAN)).collect();
+            column.resize(rows, f32::NAN);
+            column
+        });
+        History {
+            columns: columns.collect(),
+            epochs: from.epochs,
+            names: from.names,
         }
     }
 
@@ -309,6 +343,60 @@ impl fmt::Display for History {
             }
         }
         Ok(())
+    }
+}
+
+/// A history as files keep it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Columns {
+    epochs: Vec<usize>,
+    names: Vec<String>,
+    columns: Vec<Vec<Option<f32>>>,
+}
+
+/// The names of a map in their order, with their values.
+struct Named(Vec<(String, Vec<Option<f32>>)>);
+
+impl<'de> Deserialize<'de> for Named {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Entries;
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Named;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a list of numbers for each name")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> std::result::Result<Named, A::Error> {
+                let mut named = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    named.push(entry);
+                }
+                Ok(Named(named))
+            }
+        }
+        deserializer.deserialize_map(Entries)
+    }
+}
+
+impl<'de> Deserialize<'de> for History {
+    /// What [`Serialize`] writes; `null` is NaN.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Both {
+            epoch: Vec<usize>,
+            history: Named,
+        }
+        let both = Both::deserialize(deserializer)?;
+        let (names, columns) = both.history.0.into_iter().unzip();
+        Ok(History::of_columns(Columns {
+            epochs: both.epoch,
+            names,
+            columns,
+        }))
     }
 }
 

@@ -2,12 +2,14 @@
 
 mod arrays;
 pub(crate) mod built;
+mod class;
 pub(crate) mod compile;
 mod diagnose;
 mod drawing;
 mod evaluate;
 mod examples;
 mod export;
+pub(crate) mod extras;
 mod feed;
 mod fit;
 mod functional;
@@ -30,6 +32,7 @@ mod transfer;
 mod weights;
 
 pub use arrays::{Arrays, AsArrays, IntoArrays};
+pub use class::Class;
 pub use compile::{Compile, OutputKey};
 pub use evaluate::Evaluate;
 pub(crate) use fit::trainable as fit_variables;

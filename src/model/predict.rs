@@ -7,6 +7,7 @@ use ndarray::{Array2, ArrayD, IxDyn};
 
 use super::arrays::{Arrays, AsArrays};
 use super::built::Built;
+use super::class::Class;
 use super::examples::{check_ids, check_inputs, shape_text};
 use super::feed::check_features;
 use super::functional::Model;
@@ -83,7 +84,8 @@ impl Model {
     }
 
     /// The most probable class of each row, as Keras's `predict_classes` gave it: the place of the
-    /// largest output, or with one output unit, whether it is above one half.
+    /// largest output, or with one output unit, whether it is above one half. With its name, where the
+    /// model [has names](Self::set_labels).
     ///
     /// # Errors
     ///
@@ -96,16 +98,22 @@ impl Model {
     ///
     /// let mut model = Sequential::new().add(Dense::new(3).input_dim(2));
     /// model.build()?;
-    /// assert!(model.predict_classes(&array![[1.0, 2.0]])?[0] < 3);
+    /// assert!(model.predict_classes(&array![[1.0, 2.0]])?[0].index() < 3);
     /// # Ok::<(), horn::Error>(())
     /// ```
-    pub fn predict_classes(&self, x: impl AsArrays) -> Result<Vec<usize>> {
+    pub fn predict_classes(&self, x: impl AsArrays) -> Result<Vec<Class>> {
+        let labels = self.extras.labels.as_slice();
+        let labels: Option<Arc<[String]>> = (!labels.is_empty()).then(|| labels.into());
         let class = |row: ndarray::ArrayView1<f32>| match row.len() {
             1 => usize::from(row.iter().any(|p| *p > 0.5)),
             // What `predict` gives is contiguous.
             _ => argmax(row.to_slice().unwrap_or(&[])),
         };
-        Ok(self.predict(x)?.rows().into_iter().map(class).collect())
+        let predicted = self.predict(x)?;
+        let classes = predicted.rows().into_iter().map(class);
+        Ok(classes
+            .map(|index| Class::new(index, labels.as_ref()))
+            .collect())
     }
 
     /// The outputs of a batch in one pass, as Keras's `predict_on_batch`.

@@ -47,7 +47,14 @@ impl Model {
     /// # Ok::<(), horn::Error>(())
     /// ```
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        saving::save(&self.whole("save")?, path.as_ref())
+        let path = path.as_ref();
+        let check = match Format::of(path) {
+            Some(Format::Keras) => self.check(),
+            _ => None,
+        };
+        let whole = self.whole("save")?;
+        let check = check.as_ref();
+        saving::save(&Whole { check, ..whole }, path)
     }
 
     /// Reads a model from a `.keras` file, or from a whole model in an `.h5` file of Keras 2.
@@ -220,6 +227,9 @@ impl Model {
             parameters: &built.parameters,
             shapes: &built.layers,
             rows: &built.rows,
+            extras: &self.extras,
+            history: self.extras.history.as_ref(),
+            check: None,
             training,
         })
     }
@@ -244,7 +254,7 @@ impl Sequential {
         let path = path.as_ref();
         let model = Model::load_with(path, load)?;
         match model.network.graph {
-            false => Ok(Sequential { model }),
+            false => Ok(Sequential::of(model)),
             true => Err(Error::file(
                 path,
                 "",
@@ -261,7 +271,7 @@ impl Sequential {
     pub fn from_json(json: &str) -> Result<Sequential> {
         let model = Model::from_json(json)?;
         match model.network.graph {
-            false => Ok(Sequential { model }),
+            false => Ok(Sequential::of(model)),
             true => Err(Error::Config {
                 class_name: "Functional".into(),
                 message: "is not a `Sequential`: use `Model::from_json`".into(),

@@ -44,6 +44,13 @@ impl Default for Sequential {
     }
 }
 
+impl Sequential {
+    /// A model whose layers are in a row.
+    pub(crate) fn of(model: Model) -> Self {
+        Sequential { model }
+    }
+}
+
 impl Deref for Sequential {
     type Target = Model;
 

@@ -311,6 +311,17 @@ impl State {
         self.accumulator.as_ref()
     }
 
+    /// The slots, the average and the sum of the gradients, to restore saved ones.
+    pub(crate) fn arenas_mut(
+        &mut self,
+    ) -> (&mut [Aligned], Option<&mut Aligned>, Option<&mut Aligned>) {
+        (
+            &mut self.slots,
+            self.average.as_mut(),
+            self.accumulator.as_mut(),
+        )
+    }
+
     /// The sum of the gradients, to restore a saved one.
     pub fn accumulator_mut(&mut self) -> Option<&mut Aligned> {
         self.accumulator.as_mut()

@@ -16,13 +16,16 @@ use super::weights_h5::{Matching, counted};
 use super::whole::Whole;
 use super::{compile_json, durable, model_json, weights_h5};
 use crate::error::{Error, Result};
-use crate::model::Model;
 use crate::model::built::Built;
+use crate::model::extras::{Check, Extras};
+use crate::model::{History, Model};
 
 /// The version of Keras whose files these are.
 const KERAS: &str = "3.15.1";
 
 const CONFIG: &str = "config.json";
+/// Where the metadata hold what is not Keras's.
+const OWN: &str = "horn";
 const METADATA: &str = "metadata.json";
 const WEIGHTS: &str = "model.weights.h5";
 
@@ -51,31 +54,103 @@ pub(crate) fn write(whole: &Whole, path: &Path) -> Result<()> {
 }
 
 /// `config.json` and `metadata.json`.
-fn texts(whole: &Whole) -> (Json, Json) {
+pub(super) fn texts(whole: &Whole) -> (Json, Json) {
     let mut config = model_json::written(whole.name, whole.network, whole.shapes, Some(whole.rows));
-    let mut own = json!({
-        "version": env!("CARGO_PKG_VERSION"),
-        "seed": whole.seed.to_string(),
-    });
+    let mut metadata = metadata(whole.seed, whole.extras, whole.history);
+    let own = metadata.get_mut(OWN);
+    if let (Some(Json::Object(own)), Some(check)) = (own, whole.check) {
+        own.insert("check".into(), json!(check));
+    }
     if let Some(trained) = &whole.training {
         let outputs = whole.network.output_names();
         let for_keras = compile_json::written(trained, &outputs, false);
         let all = compile_json::written(trained, &outputs, true);
         // What cannot be read again, such as a loss that is a closure, is not kept.
         let all = all.filter(|all| compile_json::read(all, &outputs).is_ok());
-        if let (Some(own), true) = (own.as_object_mut(), all != for_keras) {
+        let own = metadata.get_mut(OWN);
+        if let (Some(Json::Object(own)), true) = (own, all != for_keras) {
             own.insert("compile_config".into(), json!(all));
         }
         if let (Some(config), Some(compile)) = (config.as_object_mut(), for_keras) {
             config.insert("compile_config".into(), compile);
         }
     }
-    let metadata = json!({
+    (config, metadata)
+}
+
+/// What belongs to a model beside layers and weights; Keras leaves it alone.
+pub(super) fn metadata(seed: u64, extras: &Extras, history: Option<&History>) -> Json {
+    let mut own = json!(extras);
+    if let Json::Object(own) = &mut own {
+        own.insert("version".into(), env!("CARGO_PKG_VERSION").into());
+        own.insert("seed".into(), seed.to_string().into());
+        let history = history.map(|history| json!(history.columns()));
+        own.extend(history.map(|history| ("history".to_string(), history)));
+    }
+    json!({
         "keras_version": KERAS,
         "date_saved": now(),
-        "horn": own,
-    });
-    (config, metadata)
+        OWN: own,
+    })
+}
+
+/// The layers of a model, and what belongs to it.
+///
+/// # Errors
+///
+/// As [`read`], where the configuration is at fault.
+pub(super) fn model(config: &Json, metadata: &Json) -> Result<Model> {
+    let mut model = model_json::read(config)?;
+    let Some(own) = metadata.get(OWN) else {
+        return Ok(model);
+    };
+    let broken = |error: serde_json::Error| Error::Config {
+        class_name: "Model".into(),
+        message: format!("`{OWN}` of {METADATA}: {error}"),
+    };
+    model.extras = serde_json::from_value(own.clone()).map_err(broken)?;
+    if let Some(history) = own.get("history") {
+        let columns = serde_json::from_value(history.clone()).map_err(broken)?;
+        model.extras.history = Some(History::of_columns(columns));
+    }
+    let seed = own.get("seed").and_then(Json::as_str);
+    if let Some(seed) = seed.and_then(|seed| seed.parse().ok()) {
+        model.seed = seed;
+    }
+    Ok(model)
+}
+
+/// Compiles a model as it was. Whether it was.
+///
+/// # Errors
+///
+/// As [`read`].
+pub(super) fn compile(model: &mut Model, config: &Json, metadata: &Json) -> Result<bool> {
+    let own = metadata.get(OWN).and_then(|own| own.get("compile_config"));
+    let compile = own.or_else(|| config.get("compile_config"));
+    let outputs = model.network.output_names();
+    let Some(compile) = compile.filter(|compile| !compile.is_null()) else {
+        return Ok(false);
+    };
+    match compile_json::read(compile, &outputs)? {
+        Some(compile) => model.compile(compile).map(|()| true),
+        None => Ok(false),
+    }
+}
+
+/// Whether the model gives what it gave when it was written.
+fn check(model: &Model, metadata: &Json, path: &Path) -> Result<()> {
+    let kept = metadata.get(OWN).and_then(|own| own.get("check"));
+    let Some(kept) = kept else {
+        return Ok(());
+    };
+    let kept: Check =
+        serde_json::from_value(kept.clone()).map_err(|error| Error::file(path, METADATA, error))?;
+    let failed = |reason| {
+        let reason = format!("{reason}; `Load::check(false)` leaves the check out");
+        Error::file(path, METADATA, reason)
+    };
+    kept.run(model).map_err(failed)
 }
 
 /// The time as Keras writes it: `2026-11-24@21:25:41`, in UTC.
@@ -222,12 +297,7 @@ pub(crate) fn read(opened: Opened, path: &Path, load: &Load) -> Result<Model> {
     let mut config = config.ok_or_else(|| Error::file(path, CONFIG, "is not there"))?;
     archive.give_vocabularies(&mut config, "assets")?;
     let metadata = archive.json(METADATA)?.unwrap_or(Json::Null);
-    let mut model = model_json::read(&config).map_err(|error| in_config(path, error))?;
-    let own = metadata.get("horn");
-    let seed = own.and_then(|own| own.get("seed")?.as_str()?.parse().ok());
-    if let Some(seed) = seed {
-        model.seed = seed;
-    }
+    let mut model = model(&config, &metadata).map_err(|error| in_config(path, error))?;
     let reader = archive.weights()?;
     let built = Built::blank(&model.network, archive.limit / 4);
     let mut built = built.map_err(|error| in_config(path, error))?;
@@ -235,25 +305,17 @@ pub(crate) fn read(opened: Opened, path: &Path, load: &Load) -> Result<Model> {
     let (variables, parameters) = (&built.variables, &mut built.parameters);
     weights_h5::read(&reader, place, variables, parameters, Matching::default())?;
     model.built = Some(built);
+    if load.check {
+        check(&model, &metadata, path)?;
+    }
     if load.compile {
-        let compile = own.and_then(|own| own.get("compile_config"));
-        let compile = compile.or_else(|| config.get("compile_config"));
-        restore(&mut model, compile, &reader).map_err(|error| in_config(path, error))?;
+        let compiled = compile(&mut model, &config, &metadata);
+        let compiled = compiled.map_err(|error| in_config(path, error))?;
+        if compiled {
+            super::read_state(&mut model, &reader).map_err(|error| in_config(path, error))?;
+        }
     }
     Ok(model)
-}
-
-/// Compiles a model as it was, and goes on where its optimizer was.
-fn restore(model: &mut Model, compile: Option<&Json>, reader: &Reader) -> Result<()> {
-    let outputs = model.network.output_names();
-    let Some(compile) = compile.filter(|compile| !compile.is_null()) else {
-        return Ok(());
-    };
-    let Some(compile) = compile_json::read(compile, &outputs)? else {
-        return Ok(());
-    };
-    model.compile(compile)?;
-    super::read_state(model, reader)
 }
 
 /// An error of what the configuration says, with the file.

@@ -37,6 +37,7 @@ pub struct Load {
     pub(crate) compile: bool,
     pub(crate) by_name: bool,
     pub(crate) skip_mismatch: bool,
+    pub(crate) check: bool,
     max_bytes: Option<u64>,
 }
 
@@ -53,6 +54,7 @@ impl Load {
             compile: true,
             by_name: false,
             skip_mismatch: false,
+            check: true,
             max_bytes: None,
         }
     }
@@ -75,6 +77,16 @@ impl Load {
     /// Default: false, they are an error.
     pub fn skip_mismatch(mut self, skip_mismatch: bool) -> Self {
         self.skip_mismatch = skip_mismatch;
+        self
+    }
+
+    /// Whether a `.keras` file that holds a prediction is checked by it: [`Model::save`] keeps an input
+    /// of zeros and ones with the model's output, and a model that gives another one (beyond 1e-5 of
+    /// the largest) is an error. Default: true.
+    ///
+    /// [`Model::save`]: crate::model::Model::save
+    pub fn check(mut self, check: bool) -> Self {
+        self.check = check;
         self
     }
 

@@ -28,6 +28,7 @@ pub(crate) mod model_json;
 pub(crate) mod npz;
 pub(crate) mod onnx;
 mod safetensors;
+mod serde;
 mod weights_h5;
 pub(crate) mod whole;
 

@@ -1,8 +1,9 @@
 //! [`Whole`]: all of a model that files keep, borrowed.
 
 use crate::graph::variables::Variables;
-use crate::model::Compile;
+use crate::model::extras::{Check, Extras};
 use crate::model::network::Network;
+use crate::model::{Compile, History};
 use crate::optimizers::{Optimizer, State};
 use crate::shape::Shape;
 
@@ -18,6 +19,10 @@ pub(crate) struct Whole<'m> {
     pub(crate) shapes: &'m [Shape],
     /// The shape of one row of each input.
     pub(crate) rows: &'m [Vec<usize>],
+    pub(crate) extras: &'m Extras,
+    pub(crate) history: Option<&'m History>,
+    /// A prediction to check the model by.
+    pub(crate) check: Option<&'m Check>,
     pub(crate) training: Option<Trained<'m>>,
 }
 

@@ -11,7 +11,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use super::hdf5::Reader;
-use super::load::{Load, Opened, too_large};
+use super::load::{self, Load, Opened, too_large};
 use super::weights_h5::{Matching, counted};
 use super::whole::Whole;
 use super::{compile_json, durable, model_json, weights_h5};
@@ -174,14 +174,16 @@ impl<'p> Archive<'p> {
         if entry.size() > self.limit {
             return Err(too_large(self.path, name, self.limit));
         }
-        let mut bytes = Vec::with_capacity(usize::try_from(entry.size()).unwrap_or(0).min(1 << 26));
-        let read = entry
-            .take(self.limit.saturating_add(1))
-            .read_to_end(&mut bytes);
+        let size = entry.size();
+        // At once, within the limit: a vector that grows is there twice.
+        let mut bytes = Vec::new();
+        let room = bytes.try_reserve_exact(usize::try_from(size).unwrap_or(usize::MAX));
+        room.map_err(|error| Error::file(self.path, name, error))?;
+        let read = entry.take(size).read_to_end(&mut bytes);
         read.map_err(|error| Error::file(self.path, name, error))?;
-        match bytes.len() as u64 > self.limit {
-            true => Err(too_large(self.path, name, self.limit)),
-            false => Ok(Some(bytes)),
+        match bytes.len() as u64 == size {
+            true => Ok(Some(bytes)),
+            false => Err(Error::file(self.path, name, "is shorter than it says")),
         }
     }
 
@@ -189,10 +191,7 @@ impl<'p> Archive<'p> {
         let Some(bytes) = self.bytes(name)? else {
             return Ok(None);
         };
-        // The depth is bounded there.
-        let json = serde_json::from_slice(&bytes);
-        json.map(Some)
-            .map_err(|error| Error::file(self.path, name, error))
+        load::json(&bytes, (self.path, name), self.limit / 3).map(Some)
     }
 }
 
@@ -229,7 +228,8 @@ pub(crate) fn read(opened: Opened, path: &Path, load: &Load) -> Result<Model> {
         model.seed = seed;
     }
     let reader = archive.weights()?;
-    let built = Built::blank(&model.network, archive.limit / 4);
+    let room = archive.limit.saturating_sub(reader.size());
+    let built = Built::blank(&model.network, super::most_weights(room));
     let mut built = built.map_err(|error| in_config(path, error))?;
     let place = (&*model.name, &model.network);
     let (variables, parameters) = (&built.variables, &mut built.parameters);
@@ -238,13 +238,17 @@ pub(crate) fn read(opened: Opened, path: &Path, load: &Load) -> Result<Model> {
     if load.compile {
         let compile = own.and_then(|own| own.get("compile_config"));
         let compile = compile.or_else(|| config.get("compile_config"));
-        restore(&mut model, compile, &reader).map_err(|error| in_config(path, error))?;
+        restore(&mut model, compile, (&reader, room)).map_err(|error| in_config(path, error))?;
     }
     Ok(model)
 }
 
 /// Compiles a model as it was, and goes on where its optimizer was.
-fn restore(model: &mut Model, compile: Option<&Json>, reader: &Reader) -> Result<()> {
+fn restore(
+    model: &mut Model,
+    compile: Option<&Json>,
+    (reader, room): (&Reader, u64),
+) -> Result<()> {
     let outputs = model.network.output_names();
     let Some(compile) = compile.filter(|compile| !compile.is_null()) else {
         return Ok(());
@@ -252,6 +256,7 @@ fn restore(model: &mut Model, compile: Option<&Json>, reader: &Reader) -> Result
     let Some(compile) = compile_json::read(compile, &outputs)? else {
         return Ok(());
     };
+    super::check_state(model, compile.optimizer.as_ref(), room)?;
     model.compile(compile)?;
     super::read_state(model, reader)
 }

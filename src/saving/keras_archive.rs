@@ -166,7 +166,7 @@ impl<'p> Archive<'p> {
 
     /// The bytes of an entry, where there is one.
     fn bytes(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
-        let entry = match self.zip.by_name(name) {
+        let mut entry = match self.zip.by_name(name) {
             Ok(entry) => entry,
             Err(zip::result::ZipError::FileNotFound) => return Ok(None),
             Err(error) => return Err(Error::file(self.path, name, error)),
@@ -179,11 +179,21 @@ impl<'p> Archive<'p> {
         let mut bytes = Vec::new();
         let room = bytes.try_reserve_exact(usize::try_from(size).unwrap_or(usize::MAX));
         room.map_err(|error| Error::file(self.path, name, error))?;
-        let read = entry.take(size).read_to_end(&mut bytes);
-        read.map_err(|error| Error::file(self.path, name, error))?;
-        match bytes.len() as u64 == size {
+        let broken = |error: io::Error| Error::file(self.path, name, error);
+        entry
+            .by_ref()
+            .take(size)
+            .read_to_end(&mut bytes)
+            .map_err(broken)?;
+        // To the end, where the checksum is compared.
+        let more = entry.read(&mut [0]).map_err(broken)?;
+        match bytes.len() as u64 == size && more == 0 {
             true => Ok(Some(bytes)),
-            false => Err(Error::file(self.path, name, "is shorter than it says")),
+            false => Err(Error::file(
+                self.path,
+                name,
+                "has another size than it says",
+            )),
         }
     }
 

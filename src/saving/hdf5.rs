@@ -21,6 +21,9 @@ use crate::error::{Error, Result};
 /// More groups and data sets than this in one file are refused.
 const MOST_NODES: usize = 200_000;
 
+/// Chunks of this many numbers are read whatever the shape is; h5py makes them of at most a megabyte.
+const LARGEST_CHUNK: u64 = 1 << 20;
+
 /// A file that is being read.
 pub(crate) struct Reader {
     file: File,
@@ -173,12 +176,21 @@ impl Reader {
                 .iter()
                 .zip(shape)
                 .all(|(found, own)| *found == *own as u64);
-        match same {
+        if !same {
+            let reason = format!("has the shape {found:?}, the model expects {shape:?}");
+            return Err(self.fail(entry, reason));
+        }
+        // A chunk is there whole before it is cut to the shape.
+        let chunk = dataset.chunk_shape();
+        let chunk = chunk.map_err(|error| self.fail(entry, error))?;
+        let numbers = chunk
+            .unwrap_or_default()
+            .iter()
+            .try_fold(1_u64, |all, length| all.checked_mul(*length));
+        let size = shape.iter().product::<usize>() as u64;
+        match numbers.is_some_and(|numbers| numbers <= size.saturating_mul(2).max(LARGEST_CHUNK)) {
             true => Ok(dataset),
-            false => {
-                let reason = format!("has the shape {found:?}, the model expects {shape:?}");
-                Err(self.fail(entry, reason))
-            }
+            false => Err(self.fail(entry, "has chunks that are larger than the model's weight")),
         }
     }
 

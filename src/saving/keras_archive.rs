@@ -201,7 +201,10 @@ impl<'p> Archive<'p> {
         let Some(bytes) = self.bytes(name)? else {
             return Ok(None);
         };
-        load::json(&bytes, (self.path, name), self.limit / 3).map(Some)
+        let json = load::json(&bytes, (self.path, name), self.limit / 3)?;
+        // It stays while the rest is read.
+        self.limit = self.limit.saturating_sub(load::json_bytes(&bytes));
+        Ok(Some(json))
     }
 }
 

@@ -52,7 +52,10 @@ pub fn watched(size: usize, read: impl FnOnce()) {
     let seconds = (processor_time() - start) as f64 / 1e9;
     let most = MOST.load(Relaxed) - before;
     let limit = size * 20 + (64 << 20);
-    assert!(most <= limit, "{most} bytes for a file of {size}, allowed are {limit}");
+    assert!(
+        most <= limit,
+        "{most} bytes for a file of {size}, allowed are {limit}"
+    );
     // The sanitizer makes everything some times slower.
     assert!(seconds <= 3.0, "{seconds} s for a file of {size} bytes");
 }

@@ -53,14 +53,16 @@ fn main() -> Result<()> {
     // 7. Evaluate it on the flowers that it has never seen.
     println!("validation: {}\n", model.evaluate(&x_val, &y_val)?);
 
-    // 8. Predict with it: the class of the largest probability.
+    // 8. Predict with it: the class of the largest probability, by the names that are saved with the
+    // model.
+    model.set_labels(SPECIES)?;
     let probabilities = model.predict(&x_val)?;
     let classes = model.predict_classes(&x_val)?;
     for i in [0, 10, 20] {
-        let sure = probabilities[[i, classes[i]]] * 100.0;
-        let (named, is) = (SPECIES[classes[i]], SPECIES[y_val[i]]);
+        let (class, is) = (&classes[i], SPECIES[y_val[i]]);
+        let sure = probabilities[[i, class.index()]] * 100.0;
         println!(
-            "{:?} => {named}, {sure:.0}% sure (is {is})",
+            "{:?} => {class}, {sure:.0}% sure (is {is})",
             sizes.row(kept[i]).to_vec()
         );
     }

@@ -729,3 +729,151 @@ fn chunked_and_compressed_weights_are_read() {
         .unwrap();
     assert_eq!(model.get_weights(), whole.get_weights());
 }
+
+/// The versions of Keras whose archives are in `tests/golden/keras_versions`.
+fn versions() -> Vec<String> {
+    let files = std::fs::read_dir(golden("keras_versions")).unwrap();
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let mut all: Vec<String> = names
+        .filter_map(|name| Some(name.strip_suffix(".graph.keras")?.to_string()))
+        .collect();
+    all.sort();
+    all
+}
+
+fn parsed(name: &str) -> Json {
+    let text = std::fs::read_to_string(golden(name)).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn archives_of_every_version_of_keras_3_predict_and_train_as_there() {
+    assert!(versions().len() >= 6);
+    for version in versions() {
+        let file = |kind: &str| golden(&format!("keras_versions/{version}.{kind}.keras"));
+        let case = parsed(&format!("keras_versions/{version}.json"));
+        let (x, y) = (array(&case["x"]), array(&case["y"]));
+        let mut model = Sequential::load(file("tutorial")).unwrap();
+        close(
+            &predict(&model, &x),
+            &array(&case["predictions"]),
+            1e-6,
+            &version,
+        );
+        assert_eq!(model.metrics_names(), ["loss", "accuracy"], "{version}");
+        let fit = Fit::new().epochs(2).batch_size(8).shuffle(false).verbose(0);
+        let history = model.fit(&x, &y, fit).unwrap();
+        for (found, expected) in history["loss"].iter().zip(losses(&case["more_loss"])) {
+            assert!(
+                (found - expected).abs() < 1e-5,
+                "{version}: {found} is not {expected}"
+            );
+        }
+        let graph = match Model::load(file("graph")) {
+            Ok(graph) => graph,
+            // Of the layers in it those that have come are read; then it must predict.
+            Err(error) => {
+                let text = error.to_string();
+                assert!(text.contains("there is no layer named"), "{text}");
+                continue;
+            }
+        };
+        let (image, words) = (array(&case["image"]), array(&case["words"]));
+        let found = graph.predict_all((&image, &words)).unwrap();
+        close(&found[0], &array(&case["graph"]), 1e-6, &version);
+    }
+}
+
+#[test]
+fn weights_of_16_bits_are_read_into_32() {
+    // Keras computes in the lower precision; here it is the weights alone that have it.
+    let all = [
+        ("float16", 2e-3),
+        ("mixed_float16", 2e-3),
+        ("bfloat16", 2e-2),
+        ("mixed_bfloat16", 2e-2),
+    ];
+    for (policy, tolerance) in all {
+        let name = format!("keras_versions/3.15.1.{policy}");
+        let case = parsed(&format!("{name}.json"));
+        let mut model = Sequential::load(golden(&format!("{name}.keras"))).unwrap();
+        let own = model.get_weights();
+        let theirs = case["weights"].as_array().unwrap();
+        assert_eq!(own.len(), theirs.len());
+        for (own, theirs) in own.iter().zip(theirs) {
+            close(own, &array(theirs), 0.0, policy);
+        }
+        let (x, y) = (array(&case["x"]), array(&case["y"]));
+        close(
+            &predict(&model, &x),
+            &array(&case["predictions"]),
+            tolerance,
+            policy,
+        );
+        let history = model.fit(&x, &y, Fit::new().epochs(2).verbose(0)).unwrap();
+        assert!(
+            history["loss"].iter().all(|loss| loss.is_finite()),
+            "{policy}"
+        );
+    }
+}
+
+#[test]
+fn arrays_of_numpy_keep_to_the_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("weights.npz");
+    let mut model = Sequential::new().add(Dense::new(3).input_dim(2).name("dense"));
+    model.build().unwrap();
+    model.save_weights(&path).unwrap();
+    let size = std::fs::metadata(&path).unwrap().len();
+    let load = |bytes| Load::new().max_bytes(bytes);
+    model.load_weights_with(&path, load(size)).unwrap();
+    assert!(model.load_weights_with(&path, load(size - 1)).is_err());
+    // A small file of a large array: all zeros, or there in its header alone.
+    let array = |shape: &str, bytes: usize| {
+        let head = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}\n");
+        let mut array = b"\x93NUMPY\x01\x00".to_vec();
+        array.extend((head.len() as u16).to_le_bytes());
+        array.extend(head.as_bytes());
+        array.resize(array.len() + bytes, 0);
+        zipped(
+            &[("dense/kernel.npy".into(), array)],
+            zip::CompressionMethod::Deflated,
+        )
+    };
+    let hostile = [
+        (array("(40000000,)", 40_000_000), "max_bytes"),
+        (array("(4000000000,)", 10), "max_bytes"),
+        (array("(18446744073709551615, 2)", 10), "max_bytes"),
+        (array("(1000,)", 999), "more or fewer"),
+        (array("(1000,)", 1001), "more or fewer"),
+    ];
+    for (bytes, words) in hostile {
+        std::fs::write(&path, bytes).unwrap();
+        let error = model.load_weights(&path).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    }
+}
+
+#[test]
+fn json_that_grows_in_memory_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hostile.keras");
+    let whole = entries(&std::fs::read(golden("tutorial.keras")).unwrap());
+    // A list of empty maps takes a hundred times its text.
+    for text in ["{\"\":0},", "[],", "0,"] {
+        let text = format!("[{}0]", text.repeat(4_000_000 / text.len()));
+        let mut with = whole.clone();
+        for (name, data) in &mut with {
+            if name == "config.json" {
+                *data = text.clone().into_bytes();
+            }
+        }
+        std::fs::write(&path, zipped(&with, zip::CompressionMethod::Deflated)).unwrap();
+        let error = Model::load(&path).unwrap_err().to_string();
+        assert!(
+            error.contains("config.json") && error.contains("max_bytes"),
+            "{error}"
+        );
+    }
+}

@@ -10,17 +10,25 @@ use std::fmt::Display;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use hdf5_pure::{AttrValue, DType, Dataset, File, FileBuilder, GroupBuilder};
+use hdf5_pure::{
+    AttrValue, DType, Dataset, Datatype, DatatypeByteOrder, File, FileBuilder, FloatingPointLayout,
+    GroupBuilder,
+};
 
+use super::half;
 use crate::error::{Error, Result};
 
 /// More groups and data sets than this in one file are refused.
 const MOST_NODES: usize = 200_000;
 
+/// Chunks of this many numbers are read whatever the shape is; h5py makes them of at most a megabyte.
+const LARGEST_CHUNK: u64 = 1 << 20;
+
 /// A file that is being read.
 pub(crate) struct Reader {
     file: File,
     path: PathBuf,
+    size: u64,
     nodes: Cell<usize>,
     /// Whether models keep their layers under the name that Keras had for it before version 3.
     old: bool,
@@ -36,11 +44,13 @@ impl Reader {
     ///
     /// [`Error::File`] for bytes that are no HDF5 file.
     pub(crate) fn new(bytes: Vec<u8>, path: &Path) -> Result<Reader> {
+        let size = bytes.len() as u64;
         let file = File::from_bytes(bytes).map_err(|error| Error::file(path, "", error))?;
         Ok(Reader {
             old: file.group(OLD_LAYERS).is_ok(),
             file,
             path: path.to_path_buf(),
+            size,
             nodes: Cell::new(0),
         })
     }
@@ -55,6 +65,11 @@ impl Reader {
             part => part,
         });
         Cow::Owned(parts.collect::<Vec<&str>>().join("/"))
+    }
+
+    /// How many bytes the file has.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
     }
 
     /// An error at an entry.
@@ -84,20 +99,18 @@ impl Reader {
             return Ok(Vec::new());
         }
         let kind = dataset.dtype().map_err(|error| self.fail(entry, error))?;
-        let read = match kind {
-            DType::F32 => dataset.read_f32(),
-            DType::F64 => dataset
-                .read_f64()
-                .map(|v| v.iter().map(|x| *x as f32).collect()),
-            DType::I8 | DType::I16 | DType::I32 | DType::I64 => dataset
-                .read_i64()
-                .map(|v| v.iter().map(|x| *x as f32).collect()),
-            DType::U8 | DType::U16 | DType::U32 | DType::U64 => dataset
-                .read_u64()
-                .map(|v| v.iter().map(|x| *x as f32).collect()),
-            other => return Err(self.fail(entry, format!("holds {other}, not numbers"))),
+        let broken = |error| self.fail(entry, error);
+        let values = match kind {
+            DType::F32 => dataset.read_f32().map_err(broken)?,
+            DType::F64 => narrow(dataset.read_f64().map_err(broken)?, |x| x as f32),
+            DType::I8 | DType::I16 | DType::I32 | DType::I64 => {
+                narrow(dataset.read_i64().map_err(broken)?, |x| x as f32)
+            }
+            DType::U8 | DType::U16 | DType::U32 | DType::U64 => {
+                narrow(dataset.read_u64().map_err(broken)?, |x| x as f32)
+            }
+            other => self.half(&dataset, entry, other)?,
         };
-        let values: Vec<f32> = read.map_err(|error| self.fail(entry, error))?;
         match values.len() == size {
             true => Ok(values),
             false => {
@@ -105,6 +118,39 @@ impl Reader {
                 Err(self.fail(entry, format!("{found} numbers where {size} belong")))
             }
         }
+    }
+
+    /// The numbers of a data set of 16 bits: IEEE's, or the first half of an `f32`, which Keras writes
+    /// as bytes without a meaning and an attribute `dtype`.
+    fn half(&self, dataset: &Dataset, entry: &str, kind: DType) -> Result<Vec<f32>> {
+        let broken = |error| self.fail(entry, error);
+        let datatype = dataset.datatype().map_err(broken)?;
+        let (convert, swapped): (fn(u16) -> f32, bool) = match datatype {
+            Datatype::FloatingPoint {
+                size: 2,
+                byte_order,
+                layout:
+                    FloatingPointLayout {
+                        exponent_size: 5,
+                        mantissa_size: 10,
+                        ..
+                    },
+            } => (half::ieee, byte_order == DatatypeByteOrder::BigEndian),
+            Datatype::Opaque { size: 2, .. } if self.is_bfloat(dataset) => (half::brain, false),
+            _ => return Err(self.fail(entry, format!("holds {kind}, not numbers"))),
+        };
+        let bytes = dataset.read_raw().map_err(broken)?;
+        let (pairs, _) = bytes.as_chunks::<2>();
+        let number = |pair: &[u8; 2]| match swapped {
+            true => convert(u16::from_be_bytes(*pair)),
+            false => convert(u16::from_le_bytes(*pair)),
+        };
+        Ok(pairs.iter().map(number).collect())
+    }
+
+    fn is_bfloat(&self, dataset: &Dataset) -> bool {
+        let kind = dataset.attrs().ok().and_then(|mut all| all.remove("dtype"));
+        kind.is_some_and(|kind| kind.as_str() == Some("bfloat16"))
     }
 
     /// A whole number that stands alone, such as a count of steps.
@@ -130,12 +176,21 @@ impl Reader {
                 .iter()
                 .zip(shape)
                 .all(|(found, own)| *found == *own as u64);
-        match same {
+        if !same {
+            let reason = format!("has the shape {found:?}, the model expects {shape:?}");
+            return Err(self.fail(entry, reason));
+        }
+        // A chunk is there whole before it is cut to the shape.
+        let chunk = dataset.chunk_shape();
+        let chunk = chunk.map_err(|error| self.fail(entry, error))?;
+        let numbers = chunk
+            .unwrap_or_default()
+            .iter()
+            .try_fold(1_u64, |all, length| all.checked_mul(*length));
+        let size = shape.iter().product::<usize>() as u64;
+        match numbers.is_some_and(|numbers| numbers <= size.saturating_mul(2).max(LARGEST_CHUNK)) {
             true => Ok(dataset),
-            false => {
-                let reason = format!("has the shape {found:?}, the model expects {shape:?}");
-                Err(self.fail(entry, reason))
-            }
+            false => Err(self.fail(entry, "has chunks that are larger than the model's weight")),
         }
     }
 
@@ -182,6 +237,10 @@ impl Reader {
         };
         group.attrs().ok()?.remove(name)
     }
+}
+
+fn narrow<T: Copy>(values: Vec<T>, number: impl Fn(T) -> f32) -> Vec<f32> {
+    values.iter().map(|value| number(*value)).collect()
 }
 
 /// What a data set holds.

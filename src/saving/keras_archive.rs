@@ -11,7 +11,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use super::hdf5::Reader;
-use super::load::{Load, Opened, too_large};
+use super::load::{self, Load, Opened, too_large};
 use super::weights_h5::{Matching, counted};
 use super::whole::Whole;
 use super::{compile_json, durable, model_json, weights_h5};
@@ -120,12 +120,16 @@ pub(super) fn model(config: &Json, metadata: &Json) -> Result<Model> {
     Ok(model)
 }
 
-/// Compiles a model as it was. Whether it was.
+/// Compiles a model as it was, where its state has room in so many bytes. Whether it was.
 ///
 /// # Errors
 ///
 /// As [`read`].
-pub(super) fn compile(model: &mut Model, config: &Json, metadata: &Json) -> Result<bool> {
+pub(super) fn compile(
+    model: &mut Model,
+    (config, metadata): (&Json, &Json),
+    room: u64,
+) -> Result<bool> {
     let own = metadata.get(OWN).and_then(|own| own.get("compile_config"));
     let compile = own.or_else(|| config.get("compile_config"));
     let outputs = model.network.output_names();
@@ -133,13 +137,16 @@ pub(super) fn compile(model: &mut Model, config: &Json, metadata: &Json) -> Resu
         return Ok(false);
     };
     match compile_json::read(compile, &outputs)? {
-        Some(compile) => model.compile(compile).map(|()| true),
+        Some(compile) => {
+            super::check_state(model, compile.optimizer.as_ref(), room)?;
+            model.compile(compile).map(|()| true)
+        }
         None => Ok(false),
     }
 }
 
 /// Whether the model gives what it gave when it was written.
-fn check(model: &Model, metadata: &Json, path: &Path) -> Result<()> {
+fn check(model: &Model, metadata: &Json, path: &Path, room: u64) -> Result<()> {
     let kept = metadata.get(OWN).and_then(|own| own.get("check"));
     let Some(kept) = kept else {
         return Ok(());
@@ -150,7 +157,7 @@ fn check(model: &Model, metadata: &Json, path: &Path) -> Result<()> {
         let reason = format!("{reason}; `Load::check(false)` leaves the check out");
         Error::file(path, METADATA, reason)
     };
-    kept.run(model).map_err(failed)
+    kept.run(model, room / 4).map_err(failed)
 }
 
 /// The time as Keras writes it: `2026-11-24@21:25:41`, in UTC.
@@ -241,7 +248,7 @@ impl<'p> Archive<'p> {
 
     /// The bytes of an entry, where there is one.
     fn bytes(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
-        let entry = match self.zip.by_name(name) {
+        let mut entry = match self.zip.by_name(name) {
             Ok(entry) => entry,
             Err(zip::result::ZipError::FileNotFound) => return Ok(None),
             Err(error) => return Err(Error::file(self.path, name, error)),
@@ -249,14 +256,26 @@ impl<'p> Archive<'p> {
         if entry.size() > self.limit {
             return Err(too_large(self.path, name, self.limit));
         }
-        let mut bytes = Vec::with_capacity(usize::try_from(entry.size()).unwrap_or(0).min(1 << 26));
-        let read = entry
-            .take(self.limit.saturating_add(1))
-            .read_to_end(&mut bytes);
-        read.map_err(|error| Error::file(self.path, name, error))?;
-        match bytes.len() as u64 > self.limit {
-            true => Err(too_large(self.path, name, self.limit)),
-            false => Ok(Some(bytes)),
+        let size = entry.size();
+        // At once, within the limit: a vector that grows is there twice.
+        let mut bytes = Vec::new();
+        let room = bytes.try_reserve_exact(usize::try_from(size).unwrap_or(usize::MAX));
+        room.map_err(|error| Error::file(self.path, name, error))?;
+        let broken = |error: io::Error| Error::file(self.path, name, error);
+        entry
+            .by_ref()
+            .take(size)
+            .read_to_end(&mut bytes)
+            .map_err(broken)?;
+        // To the end, where the checksum is compared.
+        let more = entry.read(&mut [0]).map_err(broken)?;
+        match bytes.len() as u64 == size && more == 0 {
+            true => Ok(Some(bytes)),
+            false => Err(Error::file(
+                self.path,
+                name,
+                "has another size than it says",
+            )),
         }
     }
 
@@ -264,10 +283,10 @@ impl<'p> Archive<'p> {
         let Some(bytes) = self.bytes(name)? else {
             return Ok(None);
         };
-        // The depth is bounded there.
-        let json = serde_json::from_slice(&bytes);
-        json.map(Some)
-            .map_err(|error| Error::file(self.path, name, error))
+        let json = load::json(&bytes, (self.path, name), self.limit / 3)?;
+        // It stays while the rest is read.
+        self.limit = self.limit.saturating_sub(load::json_bytes(&bytes));
+        Ok(Some(json))
     }
 }
 
@@ -299,17 +318,18 @@ pub(crate) fn read(opened: Opened, path: &Path, load: &Load) -> Result<Model> {
     let metadata = archive.json(METADATA)?.unwrap_or(Json::Null);
     let mut model = model(&config, &metadata).map_err(|error| in_config(path, error))?;
     let reader = archive.weights()?;
-    let built = Built::blank(&model.network, archive.limit / 4);
+    let room = archive.limit.saturating_sub(reader.size());
+    let built = Built::blank(&model.network, super::most_weights(room));
     let mut built = built.map_err(|error| in_config(path, error))?;
     let place = (&*model.name, &model.network);
     let (variables, parameters) = (&built.variables, &mut built.parameters);
     weights_h5::read(&reader, place, variables, parameters, Matching::default())?;
     model.built = Some(built);
     if load.check {
-        check(&model, &metadata, path)?;
+        check(&model, &metadata, path, room)?;
     }
     if load.compile {
-        let compiled = compile(&mut model, &config, &metadata);
+        let compiled = compile(&mut model, (&config, &metadata), room);
         let compiled = compiled.map_err(|error| in_config(path, error))?;
         if compiled {
             super::read_state(&mut model, &reader).map_err(|error| in_config(path, error))?;

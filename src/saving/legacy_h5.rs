@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::{Map, Value as Json, json};
 
 use super::hdf5::Reader;
-use super::load::Load;
+use super::load::{self, Load};
 use super::weights_h5::Matching;
 use super::{compile_json, model_json};
 use crate::error::{Error, Result};
@@ -52,10 +52,11 @@ pub(crate) fn read(reader: &Reader, path: &Path, (load, limit): (&Load, u64)) ->
         Error::File { .. } => error,
         error => Error::file(path, CONFIG, error),
     };
-    let mut config = parse(reader, CONFIG, &text)?;
+    let room = limit.saturating_sub(reader.size());
+    let mut config = load::json(text.as_bytes(), (path, CONFIG), room / 3)?;
     rename(&mut config);
     let mut model = model_json::read(&config).map_err(within)?;
-    let mut built = Built::blank(&model.network, limit / 4).map_err(within)?;
+    let mut built = Built::blank(&model.network, super::most_weights(room)).map_err(within)?;
     let (variables, parameters) = (&built.variables, &mut built.parameters);
     weights(
         reader,
@@ -66,20 +67,17 @@ pub(crate) fn read(reader: &Reader, path: &Path, (load, limit): (&Load, u64)) ->
     )?;
     model.built = Some(built);
     if let (true, Some(text)) = (load.compile, reader.text("", "training_config")) {
-        let training = parse(reader, "training_config", &text)?;
+        let training = load::json(text.as_bytes(), (path, "training_config"), room / 3)?;
         let outputs = model.network.output_names();
         let asked = compile_json::read(&compile_config(&training), &outputs);
         let within = |error| Error::file(path, "training_config", error);
         if let Some(asked) = asked.map_err(within)? {
+            super::check_state(&model, asked.optimizer.as_ref(), room).map_err(within)?;
             model.compile(asked).map_err(within)?;
             read_state(&mut model, reader)?;
         }
     }
     Ok(model)
-}
-
-fn parse(reader: &Reader, entry: &str, text: &str) -> Result<Json> {
-    serde_json::from_str(text).map_err(|error| reader.fail(entry, error))
 }
 
 /// Gives settings of Keras 1 and 2 the names that they have today.

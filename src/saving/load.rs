@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::Path;
 
+use serde_json::Value as Json;
+
 use crate::error::{Error, Result};
 
 /// How a model or its weights are read from a file.
@@ -90,8 +92,9 @@ impl Load {
         self
     }
 
-    /// The most bytes that the file, an entry of it or the model's weights may take. Default: 20 times
-    /// the size of the file, and 64 MB.
+    /// The most bytes that reading may take in memory at a time: what is read of the file, the model's
+    /// weights and the state of its optimizer, all together. Default: 20 times the size of the file,
+    /// and 64 MB.
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = Some(bytes);
         self
@@ -99,7 +102,7 @@ impl Load {
 
     /// The limit for a file of this size.
     pub(crate) fn limit(&self, size: u64) -> u64 {
-        let usual = size.saturating_mul(20).saturating_add(64 << 20);
+        let usual = size.saturating_mul(20).saturating_add(64_000_000);
         self.max_bytes.unwrap_or(usual)
     }
 }
@@ -168,6 +171,41 @@ impl Opened {
         })?;
         Ok(bytes)
     }
+}
+
+/// The bytes that JSON of this text may take once it is read; many times the text, where it is made of
+/// nothing but brackets.
+pub(crate) fn json_bytes(text: &[u8]) -> u64 {
+    let (mut bytes, mut quoted, mut escaped) = (text.len() as u64, false, false);
+    for byte in text {
+        if quoted {
+            (quoted, escaped) = (escaped || *byte != b'"', !escaped && *byte == b'\\');
+            continue;
+        }
+        // A map has room for eleven at once; lists double.
+        bytes = bytes.saturating_add(match byte {
+            b'{' => 700,
+            b'[' => 160,
+            b':' => 120,
+            b',' => 64,
+            _ => 0,
+        });
+        quoted = *byte == b'"';
+    }
+    bytes
+}
+
+/// JSON that does not take more than a limit.
+///
+/// # Errors
+///
+/// [`Error::File`] for one that does, and for what is no JSON.
+pub(crate) fn json(text: &[u8], (path, entry): (&Path, &str), limit: u64) -> Result<Json> {
+    if json_bytes(text) > limit {
+        return Err(too_large(path, entry, limit));
+    }
+    // The depth is bounded there.
+    serde_json::from_slice(text).map_err(|error| Error::file(path, entry, error))
 }
 
 /// What is larger than the limit.

@@ -20,6 +20,7 @@ mod compile_json;
 pub mod config;
 mod diff;
 pub(crate) mod durable;
+mod half;
 mod hdf5;
 mod keras_archive;
 mod legacy_h5;
@@ -44,6 +45,7 @@ use self::weights_h5::Matching;
 use self::whole::Whole;
 use crate::error::{Error, Result};
 use crate::model::Model;
+use crate::optimizers::Optimizer;
 
 /// A format of files, by the ending of the path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,8 +147,7 @@ pub(crate) fn load_weights(model: &mut Model, path: &Path, load: &Load) -> Resul
     let kind = opened.kind(path)?;
     let reader = match (kind, Format::of(path)) {
         (Kind::Zip, Some(Format::Npz)) => {
-            drop(opened);
-            return named(model, npz::read(path)?, (path, load));
+            return named(model, npz::read_opened(opened, path)?, (path, load));
         }
         (Kind::Zip, _) => keras_archive::weights(opened, path)?,
         (Kind::Hdf5, _) => Reader::new(opened.bytes(path)?, path)?,
@@ -195,6 +196,36 @@ pub(crate) fn load_weights(model: &mut Model, path: &Path, load: &Load) -> Resul
         built.parameters = before;
     }
     state
+}
+
+/// How many numbers of weights may be read where there is room for so many bytes: what is read of one
+/// is there up to three times, as wide numbers and narrow, beside the weights themselves.
+fn most_weights(room: u64) -> u64 {
+    room / 16
+}
+
+/// Refuses an optimizer whose state would take more than the room that there is; it is there twice while
+/// it is read.
+///
+/// # Errors
+///
+/// [`Error::Argument`].
+fn check_state(model: &Model, optimizer: &dyn Optimizer, room: u64) -> Result<()> {
+    let weights = model
+        .built
+        .as_ref()
+        .map_or(0, |built| built.parameters.len());
+    // An average and a sum of gradients may come on top.
+    let arenas = 1 + 2 * (optimizer.slots() + 2) + 3;
+    match (weights as u64).saturating_mul(4 * arenas as u64) > room {
+        true => Err(Error::argument(
+            "load",
+            "max_bytes",
+            format!("enough for {arenas} times {weights} numbers of weights and their optimizer"),
+            format!("room for {} in all", room / 4),
+        )),
+        false => Ok(()),
+    }
 }
 
 /// Reads the optimizer's state into a compiled model; one that is not for it is left out.

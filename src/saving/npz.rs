@@ -9,6 +9,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use super::durable;
+use super::load::{Load, Opened, too_large};
 use crate::data::dataset::npy;
 use crate::error::{Error, Result};
 
@@ -61,17 +62,32 @@ fn header(shape: &[usize]) -> Vec<u8> {
 ///
 /// [`Error::Io`] when it cannot be read, or is no such file.
 pub(crate) fn read(path: &Path) -> Result<Vec<(String, ArrayD<f32>)>> {
+    read_opened(Opened::new(path, &Load::new())?, path)
+}
+
+/// The same of a file that is open; all arrays together take no more than its limit.
+///
+/// # Errors
+///
+/// As [`read`], and [`Error::File`] for what takes more.
+pub(crate) fn read_opened(opened: Opened, path: &Path) -> Result<Vec<(String, ArrayD<f32>)>> {
     let broken = |message: String| io(path, std::io::Error::other(message));
-    let file = File::open(path).map_err(|source| io(path, source))?;
+    let Opened { file, limit, .. } = opened;
     let mut zip = ZipArchive::new(BufReader::new(file)).map_err(|e| broken(e.to_string()))?;
+    let mut left = limit / 4;
     let mut arrays = Vec::new();
     for number in 0..zip.len() {
         let mut entry = zip.by_index(number).map_err(|e| broken(e.to_string()))?;
         let name = entry.name().map_err(|e| broken(e.to_string()))?;
         let name = name.strip_suffix(".npy").unwrap_or(&name).to_string();
-        let array =
-            npy::read(&mut entry).map_err(|message| broken(format!("{name}: {message}")))?;
-        let (shape, values) = array;
+        let found =
+            npy::shape(&mut entry).map_err(|message| broken(format!("{name}: {message}")))?;
+        left = match found.count().and_then(|count| left.checked_sub(count)) {
+            Some(left) => left,
+            None => return Err(too_large(path, &name, limit)),
+        };
+        let array = npy::read(found, &mut entry);
+        let (shape, values) = array.map_err(|message| broken(format!("{name}: {message}")))?;
         let array = ArrayD::from_shape_vec(IxDyn(&shape), values);
         arrays.push((name, array.map_err(|e| broken(e.to_string()))?));
     }

@@ -190,7 +190,7 @@ impl Portable {
             }
         }
         model.built = Some(built);
-        keras_archive::compile(&mut model, &config, &metadata)?;
+        keras_archive::compile(&mut model, (&config, &metadata), u64::MAX)?;
         if let (Some(optimizer), Some(compiled)) = (self.optimizer, &mut model.compiled) {
             compiled.state.iterations = optimizer.iterations;
             let own = arenas(&mut compiled.state);

@@ -313,7 +313,7 @@ fn eight(bytes: &[u8], sign: u8) -> [u8; 8] {
 
 /// What the beginning of a file says.
 #[derive(Debug, PartialEq, Eq)]
-struct Header {
+pub(crate) struct Header {
     element: Element,
     shape: Vec<usize>,
 }
@@ -379,28 +379,45 @@ fn parse(text: &str) -> Result<Header, String> {
     Ok(Header { element, shape })
 }
 
-/// The shape and the values of one array, up to its end.
-pub(crate) fn read(file: &mut impl Read) -> Result<(Vec<usize>, Vec<f32>), String> {
-    let Header { element, shape } = header(file)?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)
-        .map_err(|error| error.to_string())?;
-    let mut lengths = shape.iter();
-    let count = lengths.try_fold(1_usize, |all, length| all.checked_mul(*length));
-    if count.and_then(|count| count.checked_mul(element.size)) != Some(bytes.len()) {
-        return Err(format!(
-            "an array of shape {shape:?} does not have {} bytes",
-            bytes.len()
-        ));
+/// What the beginning of an array says.
+pub(crate) fn shape(file: &mut impl Read) -> Result<Header, String> {
+    header(file)
+}
+
+impl Header {
+    /// How many numbers there are; nothing for more than can be counted.
+    pub(crate) fn count(&self) -> Option<u64> {
+        let mut lengths = self.shape.iter();
+        lengths.try_fold(1_u64, |all, length| all.checked_mul(*length as u64))
     }
-    let number = |bytes: &mut [u8]| {
-        if element.swapped {
-            bytes.reverse();
-        }
-        element.kind.number(bytes)
-    };
-    let values = bytes.chunks_exact_mut(element.size).map(number).collect();
-    Ok((shape, values))
+}
+
+/// The shape and the values of one array, up to its end.
+pub(crate) fn read(header: Header, file: &mut impl Read) -> Result<(Vec<usize>, Vec<f32>), String> {
+    let wrong = |shape: &[usize]| format!("an array of shape {shape:?} has more or fewer bytes");
+    let count = header.count().and_then(|count| usize::try_from(count).ok());
+    let Header { element, shape } = header;
+    let count = count.ok_or_else(|| wrong(&shape))?;
+    let mut values = Vec::new();
+    let room = values.try_reserve_exact(count);
+    room.map_err(|error| error.to_string())?;
+    let mut bytes = vec![0; PIECE * element.size];
+    while values.len() < count {
+        let length = (count - values.len()).min(PIECE) * element.size;
+        let bytes = bytes.get_mut(..length).unwrap_or(&mut []);
+        file.read_exact(bytes).map_err(|_| wrong(&shape))?;
+        values.extend(bytes.chunks_exact_mut(element.size).map(|bytes| {
+            if element.swapped {
+                bytes.reverse();
+            }
+            element.kind.number(bytes)
+        }));
+    }
+    // To the end, where a checksum is compared.
+    match file.read(&mut [0]).map_err(|error| error.to_string())? {
+        0 => Ok((shape, values)),
+        _ => Err(wrong(&shape)),
+    }
 }
 
 #[cfg(test)]

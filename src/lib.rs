@@ -210,6 +210,7 @@
 //!
 //! | feature | default | what it brings |
 //! |---|---|---|
+//! | `cli` | no | the command `horn`: `summary`, `predict`, `convert` and `diff` of files |
 //! | `ctrlc` | no | `StopHandle::on_ctrl_c` |
 //! | `plot` | no | charts and graphs of models as SVG |
 //! | `progress` | yes | the bar that moves while an epoch runs, on a terminal (`indicatif`) |

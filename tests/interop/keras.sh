@@ -1,6 +1,7 @@
 #!/bin/sh
 # Keras reads what horn writes, and horn what Keras writes: models of every layer, their predictions
-# and one more epoch of training. Needs Python with venv; Keras is installed once, under target/.
+# and one more epoch of training. Needs Python with venv; Keras is installed once, under target/; `keras.sh prepare`
+# does no more than that.
 set -eu
 cd "$(dirname "$0")/../.."
 target="${CARGO_TARGET_DIR:-target}"
@@ -20,6 +21,7 @@ else
         fi
     fi
 fi
+[ "${1:-}" != prepare ] || exit 0
 folder="$target/interop"
 rm -rf "$folder"
 mkdir -p "$folder"

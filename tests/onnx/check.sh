@@ -2,7 +2,7 @@
 # Lets ONNX's own checker and ONNX Runtime read what `export` writes, and predict. It makes a virtual
 # environment under target/ for them, and says so where there is no Python or no network.
 #
-#     tests/onnx/check.sh
+#     tests/onnx/check.sh [prepare]    prepare: no more than the environment
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -17,4 +17,5 @@ if ! [ -x "$folder/bin/python" ] || ! "$folder/bin/python" -c "import onnx, onnx
         exit 0
     }
 fi
+[ "${1:-}" != prepare ] || exit 0
 HORN_ONNX_PYTHON=$(realpath -s "$folder/bin/python") cargo test --test onnx -- --nocapture

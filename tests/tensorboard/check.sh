@@ -2,7 +2,7 @@
 # Lets TensorBoard's own reader read what the callback writes. It makes a virtual environment under
 # target/ for it, and says so where there is no Python or no network.
 #
-#     tests/tensorboard/check.sh
+#     tests/tensorboard/check.sh [prepare]    prepare: no more than the environment
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -17,4 +17,5 @@ if ! [ -x "$folder/bin/python" ] || ! "$folder/bin/python" -c "import tensorboar
         exit 0
     }
 fi
+[ "${1:-}" != prepare ] || exit 0
 HORN_TENSORBOARD_PYTHON=$(realpath -s "$folder/bin/python") cargo test --test tensorboard

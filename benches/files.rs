@@ -66,7 +66,7 @@ fn run() -> Result<()> {
     let at = |name: &str| folder.path().join(name);
     let (archive, weights, small) = (at("a.keras"), at("a.weights.h5"), at("small.keras"));
     let tensors = at("a.safetensors");
-    let mut model = wide()?;
+    let model = wide()?;
     model.save(&archive)?;
     model.save_weights(&weights)?;
     model.save_weights(&tensors)?;

@@ -11,8 +11,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use hdf5_pure::{
-    AttrValue, DType, Dataset, Datatype, DatatypeByteOrder, File, FileBuilder, FloatingPointLayout,
-    GroupBuilder,
+    AttrValue, DType, Dataset, DatasetBuilder, Datatype, DatatypeByteOrder, File, FileBuilder,
+    FloatingPointLayout, GroupBuilder, make_f32_type,
 };
 
 use super::half;
@@ -23,6 +23,9 @@ const MOST_NODES: usize = 200_000;
 
 /// Chunks of this many numbers are read whatever the shape is; h5py makes them of at most a megabyte.
 const LARGEST_CHUNK: u64 = 1 << 20;
+
+/// So many numbers are read at a time: as many bytes as fit into a cache.
+const PIECE: usize = 1 << 16;
 
 /// A file that is being read.
 pub(crate) struct Reader {
@@ -118,6 +121,47 @@ impl Reader {
                 Err(self.fail(entry, format!("{found} numbers where {size} belong")))
             }
         }
+    }
+
+    /// Writes the numbers of a data set of this shape to where they belong, piece by piece: what is read
+    /// stays in the cache. After an error some may be written.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub(crate) fn read_into(&self, entry: &str, shape: &[usize], to: &mut [f32]) -> Result<()> {
+        let dataset = self.dataset(entry, shape)?;
+        let broken = |error| self.fail(entry, error);
+        let plain = matches!(dataset.dtype().map_err(broken)?, DType::F32)
+            && dataset.chunk_shape().map_err(broken)?.is_none();
+        let [rows, inner @ ..] = shape else {
+            return self.copy_into(entry, shape, to);
+        };
+        let row: usize = inner.iter().product();
+        if !plain || row == 0 || to.len() != rows * row {
+            return self.copy_into(entry, shape, to);
+        }
+        let window = (PIECE / row).max(1);
+        for (number, piece) in to.chunks_mut(window * row).enumerate() {
+            let rows = (piece.len() / row) as u64;
+            let read = dataset.read_f32_rows((number * window) as u64, rows);
+            let read = read.map_err(broken)?;
+            if read.len() != piece.len() {
+                return Err(self.fail(entry, "ends early"));
+            }
+            piece.copy_from_slice(&read);
+        }
+        Ok(())
+    }
+
+    /// The same for what is read at once.
+    fn copy_into(&self, entry: &str, shape: &[usize], to: &mut [f32]) -> Result<()> {
+        let read = self.read(entry, shape)?;
+        if read.len() != to.len() {
+            return Err(self.fail(entry, "has another size"));
+        }
+        to.copy_from_slice(&read);
+        Ok(())
     }
 
     /// The numbers of a data set of 16 bits: IEEE's, or the first half of an `f32`, which Keras writes
@@ -318,12 +362,8 @@ impl<'d> Tree<'d> {
         for (name, data) in &self.data {
             let dataset = builder.create_dataset(name);
             match data {
-                Data::Numbers(shape, values) => {
-                    dataset.with_f32_data(values).with_shape(&lengths(shape));
-                }
-                Data::Owned(shape, values) => {
-                    dataset.with_f32_data(values).with_shape(&lengths(shape));
-                }
+                Data::Numbers(shape, values) => put(dataset, values, shape),
+                Data::Owned(shape, values) => put(dataset, values, shape),
                 Data::Zeros(shape) => {
                     let zeros = vec![0.0; shape.iter().product()];
                     dataset.with_f32_data(&zeros).with_shape(&lengths(shape));
@@ -347,6 +387,14 @@ impl<'d> Tree<'d> {
             builder.add_group(made.finish());
         }
     }
+}
+
+/// The numbers of a data set, copied as they lie.
+fn put(dataset: &mut DatasetBuilder, values: &[f32], shape: &[usize]) {
+    let bytes = super::bytes_of(values).into_owned();
+    dataset
+        .with_raw_data(make_f32_type(), bytes, values.len() as u64)
+        .with_shape(&lengths(shape));
 }
 
 fn lengths(shape: &[usize]) -> Vec<u64> {

@@ -193,11 +193,14 @@ pub(crate) fn read(
             let Some(spec) = variables.specs.get(*number) else {
                 continue;
             };
-            let values = match reader.read(&format!("{group}/{place}"), spec.shape.dims()) {
-                Err(_) if matching.skip_mismatch => continue,
-                read => read?,
+            let Some(to) = parameters.get_mut(spec.range.clone()) else {
+                continue;
             };
-            if let Some(to) = parameters.get_mut(spec.range.clone()) {
+            let (entry, shape) = (format!("{group}/{place}"), spec.shape.dims());
+            if !matching.skip_mismatch {
+                reader.read_into(&entry, shape, to)?;
+            } else if let Ok(values) = reader.read(&entry, shape) {
+                // As a whole or not at all.
                 to.iter_mut()
                     .zip(&values)
                     .for_each(|(to, from)| *to = *from);
@@ -370,15 +373,15 @@ pub(crate) fn read_optimizer(
             }
             Var::Zeros(_) | Var::Behind => {}
             Var::Arena(arena, start, shape) => {
-                let values = reader.read(&entry, &shape)?;
+                let size = shape.iter().product::<usize>();
                 let to: Option<&mut Aligned> = match arena {
                     Arena::Average => state.average_mut(),
                     Arena::Accumulator => state.accumulator_mut(),
                     Arena::Slot(slot) => state.slots_mut().get_mut(slot),
                 };
-                let to = to.and_then(|to| to.get_mut(start..start.checked_add(values.len())?));
+                let to = to.and_then(|to| to.get_mut(start..start.checked_add(size)?));
                 if let Some(to) = to {
-                    to.copy_from_slice(&values);
+                    reader.read_into(&entry, &shape, to)?;
                 }
             }
         }

@@ -220,6 +220,11 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(missing_docs)]
+// An error and never a panic; tests may.
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
 // Only the kernels may: see there.
 #![deny(unsafe_code)]
 

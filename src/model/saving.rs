@@ -211,14 +211,19 @@ impl Model {
         model_json::read(&json)
     }
 
-    /// All of the model that files keep.
-    pub(crate) fn whole(&self, method: &'static str) -> Result<Whole<'_>> {
-        let (network, built) = self.built_parts(method)?;
-        let training = self.compiled.as_ref().map(|compiled| Trained {
+    /// What the model is trained with, and how far it is.
+    pub(crate) fn trained(&self) -> Option<Trained<'_>> {
+        let compiled = self.compiled.as_ref()?;
+        Some(Trained {
             asked: &compiled.asked,
             optimizer: compiled.optimizer.as_ref(),
             state: &compiled.state,
-        });
+        })
+    }
+
+    /// All of the model that files keep.
+    pub(crate) fn whole(&self, method: &'static str) -> Result<Whole<'_>> {
+        let (network, built) = self.built_parts(method)?;
         Ok(Whole {
             name: &self.name,
             seed: self.seed,
@@ -230,7 +235,7 @@ impl Model {
             extras: &self.extras,
             history: self.extras.history.as_ref(),
             check: None,
-            training,
+            training: self.trained(),
         })
     }
 }

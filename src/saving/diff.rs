@@ -132,14 +132,9 @@ fn configuration(model: &Model) -> Json {
     let shapes = built.map_or(&[][..], |built| &built.layers);
     let rows = built.map(|built| built.rows.as_slice());
     let mut json = model_json::written(&model.name, &model.network, shapes, rows);
-    let trained = model.compiled.as_ref().and_then(|compiled| {
-        let trained = super::whole::Trained {
-            asked: &compiled.asked,
-            optimizer: compiled.optimizer.as_ref(),
-            state: &compiled.state,
-        };
+    let trained = model.trained().and_then(|trained| {
         let mut json = compile_json::written(&trained, &model.network.output_names(), true)?;
-        let steps = json!(compiled.state.iterations);
+        let steps = json!(trained.state.iterations);
         json.as_object_mut()?.insert("iterations".into(), steps);
         Some(json)
     });

@@ -76,7 +76,7 @@ impl Convert {
             Format::Model => model.save(&path),
             Format::Weights | Format::Training => model.save_weights(&path),
             Format::Json => write_json(&model, &path),
-            Format::Onnx => return export(&model, &path),
+            Format::Onnx => model.export(&path),
         };
         written.map_err(|error| Failure::of(&path, error))?;
         Ok(ExitCode::SUCCESS)
@@ -89,12 +89,4 @@ fn write_json(model: &Model, path: &Path) -> horn::Result<()> {
         path: path.to_path_buf(),
         source,
     })
-}
-
-/// Writes what a model predicts, for other runtimes.
-fn export(model: &Model, path: &Path) -> Result<ExitCode, Failure> {
-    model
-        .export(path)
-        .map_err(|error| Failure::of(path, error))?;
-    Ok(ExitCode::SUCCESS)
 }

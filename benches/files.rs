@@ -3,8 +3,8 @@
 //! `cargo bench --bench files`; Keras runs with the Python that `benches/peers.sh` set up, or the one
 //! in `HORN_PEERS_ENV`, and is left out where there is none. Both take turns in one run, each with a
 //! file of its own in the folder for temporary files; `HORN_FOLDER` names another one, such as one in
-//! memory. horn syncs what it writes to the disk, which Keras does not: both are told, with a write of
-//! the same bytes by the system.
+//! memory. horn syncs what it writes to the disk, which Keras does not: both are told, with a write and
+//! a read of the same bytes by the system.
 
 // What the jobs share, of which little is wanted here.
 #[allow(dead_code)]
@@ -84,6 +84,14 @@ fn run() -> Result<()> {
             "write and sync, no format",
             "",
             Box::new(|| plain(&at("plain"), &bytes)),
+        ),
+        (
+            "read, no format",
+            "",
+            Box::new(|| {
+                std::hint::black_box(fs::read(&archive)?);
+                Ok(())
+            }),
         ),
         (
             "save `.keras`",

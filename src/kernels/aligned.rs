@@ -3,20 +3,15 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
-use pulp::bytemuck::{Pod, Zeroable, cast_slice, cast_slice_mut};
+use bytemuck::allocation::{try_zeroed_vec, zeroed_vec};
 
-/// The numbers in a cache line.
-const LINE: usize = 16;
+use super::huge_pages;
 
-/// One cache line, and the widest vector register, of numbers.
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct Line([f32; LINE]);
+/// A cache line, and the widest vector register, in bytes.
+const LINE: usize = 64;
 
-// SAFETY: all bits zero are sixteen times 0.0.
-unsafe impl Zeroable for Line {}
-// SAFETY: sixteen `f32` take 64 bytes, the alignment, so there is no padding; `f32` is `Pod`.
-unsafe impl Pod for Line {}
+/// The numbers that are left unused before the first line, at most.
+const SPARE: usize = LINE / size_of::<f32>() - 1;
 
 /// A buffer of numbers of a fixed length that starts on a 64-byte boundary.
 ///
@@ -31,20 +26,19 @@ unsafe impl Pod for Line {}
 /// buffer[1] = 2.0;
 /// assert_eq!(&buffer[..], [0.0, 2.0, 0.0]);
 /// ```
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Aligned {
-    lines: Vec<Line>,
+    numbers: Vec<f32>,
+    /// Where the first line begins.
+    start: usize,
     len: usize,
 }
 
 impl Aligned {
     /// A buffer of `len` zeros, or `None` when there is not so much memory.
     pub(crate) fn try_zeros(len: usize) -> Option<Self> {
-        let count = len.div_ceil(LINE);
-        let mut lines = Vec::new();
-        lines.try_reserve_exact(count).ok()?;
-        lines.resize(count, Line([0.0; LINE]));
-        Some(Aligned { lines, len })
+        let numbers = try_zeroed_vec(len.checked_add(SPARE)?).ok()?;
+        Some(Aligned::of(numbers, len))
     }
 
     /// A buffer of `len` zeros.
@@ -57,8 +51,17 @@ impl Aligned {
     /// assert_eq!(Aligned::zeros(5).len(), 5);
     /// ```
     pub fn zeros(len: usize) -> Self {
+        Aligned::of(zeroed_vec(len.saturating_add(SPARE)), len)
+    }
+
+    /// Zeros as the system gives them: a large buffer takes memory only where it is written to.
+    fn of(mut numbers: Vec<f32>, len: usize) -> Self {
+        huge_pages::ask(&mut numbers);
+        let past = numbers.as_ptr() as usize % LINE / size_of::<f32>();
+        let start = if past == 0 { 0 } else { SPARE + 1 - past };
         Aligned {
-            lines: vec![Line([0.0; LINE]); len.div_ceil(LINE)],
+            numbers,
+            start,
             len,
         }
     }
@@ -69,14 +72,20 @@ impl Deref for Aligned {
 
     #[inline]
     fn deref(&self) -> &[f32] {
-        &cast_slice(&self.lines)[..self.len]
+        &self.numbers[self.start..self.start + self.len]
     }
 }
 
 impl DerefMut for Aligned {
     #[inline]
     fn deref_mut(&mut self) -> &mut [f32] {
-        &mut cast_slice_mut(&mut self.lines)[..self.len]
+        &mut self.numbers[self.start..self.start + self.len]
+    }
+}
+
+impl Clone for Aligned {
+    fn clone(&self) -> Self {
+        Aligned::from(&self[..])
     }
 }
 

@@ -7,6 +7,7 @@
 
 pub(crate) mod aligned;
 pub(crate) mod elementwise;
+mod huge_pages;
 pub(crate) mod math;
 pub(crate) mod matmul;
 mod packed_matmul;

@@ -21,13 +21,27 @@ pub(crate) fn write(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> Result<()> {
+    replace(path, |beside| {
+        let mut writer = BufWriter::with_capacity(1 << 16, File::create(beside)?);
+        write(&mut writer)?;
+        writer.flush()
+    })
+}
+
+/// The same for what makes the file beside it itself.
+///
+/// # Errors
+///
+/// As [`write`].
+pub(crate) fn replace(path: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
     fs::create_dir_all(folder).map_err(|source| broken(folder, source))?;
     let beside = beside(path);
-    let written = written(&beside, write)
+    let written = make(&beside)
+        .and_then(|()| File::options().write(true).open(&beside)?.sync_all())
         .and_then(|()| fs::rename(&beside, path))
         .and_then(|()| sync_folder(folder));
     written.map_err(|source| {
@@ -67,16 +81,6 @@ fn beside(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".{}-{number}{PART}", std::process::id()));
     path.with_file_name(name)
-}
-
-fn written(
-    path: &Path,
-    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
-) -> io::Result<()> {
-    let mut writer = BufWriter::with_capacity(1 << 16, File::create(path)?);
-    write(&mut writer)?;
-    writer.flush()?;
-    writer.get_ref().sync_all()
 }
 
 /// The new name is on the disk once its folder is; only Unix can open a folder.

@@ -12,10 +12,11 @@ use std::path::{Path, PathBuf};
 
 use hdf5_pure::{
     AttrValue, DType, Dataset, DatasetBuilder, Datatype, DatatypeByteOrder, File, FileBuilder,
-    FloatingPointLayout, GroupBuilder, make_f32_type,
+    FloatingPointLayout, GroupBuilder, Layout, make_f32_type,
 };
 
 use super::half;
+use super::part::Part;
 use crate::error::{Error, Result};
 
 /// More groups and data sets than this in one file are refused.
@@ -24,14 +25,11 @@ const MOST_NODES: usize = 200_000;
 /// Chunks of this many numbers are read whatever the shape is; h5py makes them of at most a megabyte.
 const LARGEST_CHUNK: u64 = 1 << 20;
 
-/// So many numbers are read at a time: as many bytes as fit into a cache.
-const PIECE: usize = 1 << 16;
-
 /// A file that is being read.
 pub(crate) struct Reader {
     file: File,
+    part: Part,
     path: PathBuf,
-    size: u64,
     nodes: Cell<usize>,
     /// Whether models keep their layers under the name that Keras had for it before version 3.
     old: bool,
@@ -41,19 +39,18 @@ pub(crate) struct Reader {
 const OLD_LAYERS: &str = "_layer_checkpoint_dependencies";
 
 impl Reader {
-    /// A file that is in memory; `path` is for messages.
+    /// A file, or a part of one; `path` is for messages.
     ///
     /// # Errors
     ///
     /// [`Error::File`] for bytes that are no HDF5 file.
-    pub(crate) fn new(bytes: Vec<u8>, path: &Path) -> Result<Reader> {
-        let size = bytes.len() as u64;
-        let file = File::from_bytes(bytes).map_err(|error| Error::file(path, "", error))?;
+    pub(crate) fn new(part: Part, path: &Path) -> Result<Reader> {
+        let file = File::from_source(part.clone()).map_err(|error| Error::file(path, "", error))?;
         Ok(Reader {
             old: file.group(OLD_LAYERS).is_ok(),
             file,
+            part,
             path: path.to_path_buf(),
-            size,
             nodes: Cell::new(0),
         })
     }
@@ -72,7 +69,7 @@ impl Reader {
 
     /// How many bytes the file has.
     pub(crate) fn size(&self) -> u64 {
-        self.size
+        self.part.size()
     }
 
     /// An error at an entry.
@@ -123,45 +120,37 @@ impl Reader {
         }
     }
 
-    /// Writes the numbers of a data set of this shape to where they belong, piece by piece: what is read
-    /// stays in the cache. After an error some may be written.
+    /// Writes the numbers of a data set of this shape to where they belong. After an error some may be
+    /// written.
     ///
     /// # Errors
     ///
     /// As [`read`](Self::read).
     pub(crate) fn read_into(&self, entry: &str, shape: &[usize], to: &mut [f32]) -> Result<()> {
         let dataset = self.dataset(entry, shape)?;
-        let broken = |error| self.fail(entry, error);
-        let plain = matches!(dataset.dtype().map_err(broken)?, DType::F32)
-            && dataset.chunk_shape().map_err(broken)?.is_none();
-        let [rows, inner @ ..] = shape else {
-            return self.copy_into(entry, shape, to);
-        };
-        let row: usize = inner.iter().product();
-        if !plain || row == 0 || to.len() != rows * row {
-            return self.copy_into(entry, shape, to);
+        if let Some(at) = self.plain(&dataset, size_of_val(to)) {
+            let bytes = bytemuck::cast_slice_mut(to);
+            let read = self.part.read_all(at, bytes);
+            return read.map_err(|error| self.fail(entry, error));
         }
-        let window = (PIECE / row).max(1);
-        for (number, piece) in to.chunks_mut(window * row).enumerate() {
-            let rows = (piece.len() / row) as u64;
-            let read = dataset.read_f32_rows((number * window) as u64, rows);
-            let read = read.map_err(broken)?;
-            if read.len() != piece.len() {
-                return Err(self.fail(entry, "ends early"));
-            }
-            piece.copy_from_slice(&read);
-        }
-        Ok(())
-    }
-
-    /// The same for what is read at once.
-    fn copy_into(&self, entry: &str, shape: &[usize], to: &mut [f32]) -> Result<()> {
         let read = self.read(entry, shape)?;
         if read.len() != to.len() {
             return Err(self.fail(entry, "has another size"));
         }
         to.copy_from_slice(&read);
         Ok(())
+    }
+
+    /// Where the numbers of a data set lie in the file as they do in memory, in so many bytes.
+    fn plain(&self, dataset: &Dataset, bytes: usize) -> Option<u64> {
+        let same = cfg!(target_endian = "little") && dataset.datatype().ok()? == make_f32_type();
+        match dataset.layout().ok()? {
+            Layout::Contiguous {
+                address: Some(address),
+                size,
+            } if same && size == bytes as u64 => Some(address),
+            _ => None,
+        }
     }
 
     /// The numbers of a data set of 16 bits: IEEE's, or the first half of an `f32`, which Keras writes
@@ -347,23 +336,30 @@ impl<'d> Tree<'d> {
     /// What the writer says.
     pub(crate) fn write(&self, to: impl Write) -> std::io::Result<()> {
         let mut builder = FileBuilder::new();
+        let mut stands = Vec::new();
         for (name, group) in &self.groups {
             let mut made = builder.create_group(name);
-            group.fill(&mut made);
+            group.fill(&mut made, &mut stands);
             builder.add_group(made.finish());
         }
-        builder.finish_to(to).map_err(std::io::Error::other)
+        let mut direct = Direct { to, stands };
+        let written = builder.finish_to(&mut direct);
+        written.map_err(std::io::Error::other)?;
+        match direct.stands.is_empty() {
+            true => Ok(()),
+            false => Err(std::io::Error::other("a data set was not written")),
+        }
     }
 
-    fn fill(&self, builder: &mut GroupBuilder) {
+    fn fill(&self, builder: &mut GroupBuilder, stands: &mut Vec<Stand<'d>>) {
         if let Some(name) = &self.name {
             builder.set_attr("name", AttrValue::String(name.clone()));
         }
         for (name, data) in &self.data {
             let dataset = builder.create_dataset(name);
             match data {
-                Data::Numbers(shape, values) => put(dataset, values, shape),
-                Data::Owned(shape, values) => put(dataset, values, shape),
+                Data::Numbers(shape, values) => stands.extend(put(dataset, values, shape)),
+                Data::Owned(shape, values) => stands.extend(put(dataset, values, shape)),
                 Data::Zeros(shape) => {
                     let zeros = vec![0.0; shape.iter().product()];
                     dataset.with_f32_data(&zeros).with_shape(&lengths(shape));
@@ -383,18 +379,61 @@ impl<'d> Tree<'d> {
         }
         for (name, group) in &self.groups {
             let mut made = builder.create_group(name);
-            group.fill(&mut made);
+            group.fill(&mut made, stands);
             builder.add_group(made.finish());
         }
     }
 }
 
-/// The numbers of a data set, copied as they lie.
-fn put(dataset: &mut DatasetBuilder, values: &[f32], shape: &[usize]) {
-    let bytes = super::bytes_of(values).into_owned();
+/// Numbers that are not copied for the writer of HDF5, which gets as many zeros to lay out: memory that
+/// is never touched.
+struct Stand<'d> {
+    /// Where the zeros are.
+    zeros: *const u8,
+    values: &'d [f32],
+}
+
+/// Data sets from this many bytes on are not copied; the writer buffers less.
+const LARGE: usize = 1 << 16;
+
+/// The numbers of a data set as they lie, and what stands for them where there are many.
+fn put<'d>(dataset: &mut DatasetBuilder, values: &'d [f32], shape: &[usize]) -> Option<Stand<'d>> {
+    let (bytes, stand) = match size_of_val(values) {
+        size if size >= LARGE => {
+            let bytes = vec![0; size];
+            let zeros = bytes.as_ptr();
+            (bytes, Some(Stand { zeros, values }))
+        }
+        _ => (super::bytes_of(values).into_owned(), None),
+    };
     dataset
         .with_raw_data(make_f32_type(), bytes, values.len() as u64)
         .with_shape(&lengths(shape));
+    stand
+}
+
+/// Writes numbers when the zeros come that stand for them.
+struct Direct<'d, W> {
+    to: W,
+    stands: Vec<Stand<'d>>,
+}
+
+impl<W: Write> Write for Direct<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let found = self.stands.iter().position(|stand| {
+            stand.zeros == bytes.as_ptr() && size_of_val(stand.values) == bytes.len()
+        });
+        let Some(found) = found else {
+            return self.to.write(bytes);
+        };
+        let stand = self.stands.swap_remove(found);
+        self.to.write_all(&super::bytes_of(stand.values))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.to.flush()
+    }
 }
 
 fn lengths(shape: &[usize]) -> Vec<u64> {
@@ -419,7 +458,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let reader = Reader::new(written(), Path::new("a.h5")).unwrap();
+        let reader = Reader::new(Part::memory(written()), Path::new("a.h5")).unwrap();
         let read = reader.read("layers/dense/vars/0", &[2, 2]).unwrap();
         assert_eq!(read, [1.0, 2.0, 3.0, 4.0]);
         assert_eq!(reader.whole("layers/dense/vars/1").unwrap(), 7);
@@ -444,14 +483,14 @@ mod tests {
         tree.group(inner).named("out").add("0", Data::Number(3.0));
         let mut bytes = Vec::new();
         tree.write(&mut bytes).unwrap();
-        let reader = Reader::new(bytes, Path::new("a.h5")).unwrap();
+        let reader = Reader::new(Part::memory(bytes), Path::new("a.h5")).unwrap();
         assert_eq!(reader.read("layers/dense/vars/0", &[]).unwrap(), [3.0]);
         assert_eq!(reader.groups("layers").unwrap(), ["dense"]);
     }
 
     #[test]
     fn another_shape_is_refused_by_name() {
-        let reader = Reader::new(written(), Path::new("a.h5")).unwrap();
+        let reader = Reader::new(Part::memory(written()), Path::new("a.h5")).unwrap();
         let error = reader.read("layers/dense/vars/0", &[4]).unwrap_err();
         let text = error.to_string();
         assert!(
@@ -460,6 +499,6 @@ mod tests {
         );
         assert!(text.contains("[2, 2]") && text.contains("[4]"), "{text}");
         assert!(reader.read("layers/dense/vars/9", &[]).is_err());
-        assert!(Reader::new(b"no such file".to_vec(), Path::new("b.h5")).is_err());
+        assert!(Reader::new(Part::memory(b"no such file".to_vec()), Path::new("b.h5")).is_err());
     }
 }

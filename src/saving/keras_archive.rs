@@ -12,6 +12,7 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use super::hdf5::Reader;
 use super::load::{self, Load, Opened, too_large};
+use super::part::Part;
 use super::weights_h5::{Matching, counted};
 use super::whole::Whole;
 use super::{compile_json, durable, model_json, weights_h5};
@@ -187,6 +188,8 @@ fn date(days: i64) -> (i64, i64, i64) {
 /// An archive that is being read.
 struct Archive<'p> {
     zip: ZipArchive<BufReader<File>>,
+    /// The same file, to be read at places.
+    file: File,
     path: &'p Path,
     limit: u64,
 }
@@ -198,16 +201,23 @@ impl<'p> Archive<'p> {
             size,
             limit,
         } = opened;
-        let listed = listed(&mut file, size).map_err(|source| Error::Io {
+        let io = |source| Error::Io {
             path: path.to_path_buf(),
             source,
-        })?;
+        };
+        let listed = listed(&mut file, size).map_err(io)?;
+        let same = file.try_clone().map_err(io)?;
         let zip = ZipArchive::new(BufReader::new(file));
         let zip = zip.map_err(|error| Error::file(path, "", error))?;
         if listed.is_some_and(|listed| listed != zip.len()) {
             return Err(Error::file(path, "", "an entry comes twice"));
         }
-        let mut archive = Archive { zip, path, limit };
+        let mut archive = Archive {
+            zip,
+            file: same,
+            path,
+            limit,
+        };
         archive.check()?;
         Ok(archive)
     }
@@ -400,10 +410,34 @@ impl Archive<'_> {
         words.map(Some)
     }
 
+    /// The weights, which stay in the archive where they are not compressed.
     fn weights(&mut self) -> Result<Reader> {
+        if let Some(part) = self.stored(WEIGHTS)? {
+            return Reader::new(part, self.path);
+        }
         match self.bytes(WEIGHTS)? {
-            Some(bytes) => Reader::new(bytes, self.path),
+            Some(bytes) => Reader::new(Part::memory(bytes), self.path),
             None => Err(Error::file(self.path, WEIGHTS, "is not there")),
+        }
+    }
+
+    /// An entry that lies in the archive as it is, with its checksum compared; nothing for another one.
+    fn stored(&mut self, name: &str) -> Result<Option<Part>> {
+        let broken = |error: &dyn std::fmt::Display| Error::file(self.path, name, error);
+        let Ok(entry) = self.zip.by_name(name) else {
+            return Ok(None);
+        };
+        let plain = entry.compression() == CompressionMethod::Stored
+            && entry.size() == entry.compressed_size();
+        let (Some(start), true) = (entry.data_start(), plain) else {
+            return Ok(None);
+        };
+        let (size, sum) = (entry.size(), entry.crc32());
+        drop(entry);
+        let part = Part::of(&self.file, start, size).map_err(|error| broken(&error))?;
+        match part.checksum().map_err(|error| broken(&error))? == sum {
+            true => Ok(Some(part)),
+            false => Err(broken(&"has another checksum than it says")),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::Value as Json;
 
+use super::part::Part;
 use crate::error::{Error, Result};
 
 /// How a model or its weights are read from a file.
@@ -158,6 +159,14 @@ impl Opened {
             Some([b'P', b'K', ..]) => Kind::Zip,
             Some(b"\x89HDF\r\n\x1a\n") => Kind::Hdf5,
             _ => Kind::Other,
+        })
+    }
+
+    /// The file, to be read where it is needed.
+    pub(crate) fn part(&self, path: &Path) -> Result<Part> {
+        Part::of(&self.file, 0, self.size).map_err(|source| Error::Io {
+            path: path.to_path_buf(),
+            source,
         })
     }
 

@@ -28,6 +28,7 @@ mod load;
 pub(crate) mod model_json;
 pub(crate) mod npz;
 pub(crate) mod onnx;
+mod part;
 mod safetensors;
 mod serde;
 mod weights_h5;
@@ -126,7 +127,7 @@ pub(crate) fn load(path: &Path, load: &Load) -> Result<Model> {
         Kind::Zip => keras_archive::read(opened, path, load),
         Kind::Hdf5 => {
             let limit = opened.limit;
-            let reader = Reader::new(opened.bytes(path)?, path)?;
+            let reader = Reader::new(opened.part(path)?, path)?;
             legacy_h5::read(&reader, path, (load, limit))
         }
         Kind::Other => Err(Error::file(
@@ -150,7 +151,7 @@ pub(crate) fn load_weights(model: &mut Model, path: &Path, load: &Load) -> Resul
             return named(model, npz::read_opened(opened, path)?, (path, load));
         }
         (Kind::Zip, _) => keras_archive::weights(opened, path)?,
-        (Kind::Hdf5, _) => Reader::new(opened.bytes(path)?, path)?,
+        (Kind::Hdf5, _) => Reader::new(opened.part(path)?, path)?,
         (Kind::Other, Some(Format::Safetensors)) => {
             let arrays = safetensors::read(&opened.bytes(path)?, path)?;
             return named(model, arrays, (path, load));
@@ -168,7 +169,12 @@ pub(crate) fn load_weights(model: &mut Model, path: &Path, load: &Load) -> Resul
         let method = "load_weights";
         return Err(Error::NotBuilt { method });
     };
-    let mut parameters = built.parameters.clone();
+    let lenient = load.by_name || load.skip_mismatch;
+    // Only what is lenient leaves weights as they are.
+    let mut parameters = match lenient {
+        true => built.parameters.clone(),
+        false => built.variables.zeros()?,
+    };
     let matching = Matching {
         by_name: load.by_name,
         skip_mismatch: load.skip_mismatch,
@@ -187,7 +193,7 @@ pub(crate) fn load_weights(model: &mut Model, path: &Path, load: &Load) -> Resul
     let place = (&*model.name, &model.network);
     weights_h5::read(&reader, place, &built.variables, &mut parameters, matching)?;
     let before = std::mem::replace(&mut built.parameters, parameters);
-    let state = match load.by_name || load.skip_mismatch {
+    let state = match lenient {
         // Weights of another model have no state for this one.
         true => Ok(()),
         false => read_state(model, &reader),

@@ -1,11 +1,12 @@
 //! Weights in safetensors files: a header of JSON, then numbers; named by their paths.
 
 use std::borrow::Cow;
-use std::io::Write;
+use std::io;
 use std::path::Path;
 
 use ndarray::{ArrayD, IxDyn};
-use safetensors::tensor::{Dtype, SafeTensors, View, serialize};
+use safetensors::SafeTensorError;
+use safetensors::tensor::{Dtype, SafeTensors, View, serialize_to_file};
 
 use super::durable;
 use crate::error::{Error, Result};
@@ -44,8 +45,12 @@ pub(crate) fn write<'w>(
     weights: impl Iterator<Item = (&'w str, &'w [usize], &'w [f32])>,
 ) -> Result<()> {
     let views = weights.map(|(name, shape, values)| (name, Numbers { shape, values }));
-    let bytes = serialize(views, None).map_err(|error| Error::file(path, "", error))?;
-    durable::write(path, |file| file.write_all(&bytes))
+    durable::replace(path, |beside| {
+        serialize_to_file(views, None, beside).map_err(|error| match error {
+            SafeTensorError::IoError(error) => error,
+            error => io::Error::other(error),
+        })
+    })
 }
 
 /// The arrays of a file with their names.

@@ -28,5 +28,5 @@ mkdir -p "$folder"
 folder="$(cd "$folder" && pwd)"
 export KERAS_BACKEND=jax TF_CPP_MIN_LOG_LEVEL=3
 "$python" tests/interop/models.py write "$folder"
-HORN_INTEROP="$folder" cargo test --quiet --test interop -- --ignored --nocapture
+HORN_INTEROP="$folder" cargo test --features cli --quiet --test interop -- --ignored --nocapture
 "$python" tests/interop/models.py read "$folder"

@@ -18,4 +18,4 @@ if ! [ -x "$folder/bin/python" ] || ! "$folder/bin/python" -c "import onnx, onnx
     }
 fi
 [ "${1:-}" != prepare ] || exit 0
-HORN_ONNX_PYTHON=$(realpath -s "$folder/bin/python") cargo test --test onnx -- --nocapture
+HORN_ONNX_PYTHON=$(realpath -s "$folder/bin/python") cargo test --features cli --test onnx -- --nocapture

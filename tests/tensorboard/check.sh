@@ -18,4 +18,4 @@ if ! [ -x "$folder/bin/python" ] || ! "$folder/bin/python" -c "import tensorboar
     }
 fi
 [ "${1:-}" != prepare ] || exit 0
-HORN_TENSORBOARD_PYTHON=$(realpath -s "$folder/bin/python") cargo test --test tensorboard
+HORN_TENSORBOARD_PYTHON=$(realpath -s "$folder/bin/python") cargo test --features cli --test tensorboard

@@ -16,6 +16,7 @@
 //! # Ok::<(), horn::Error>(())
 //! ```
 
+use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -50,7 +51,7 @@ use crate::shape::{AxisSetting, MAX_RANK, Shape};
 ///
 /// let layer = Dense::new(1).input_dim(3).kernel_constraint(AtMostOne);
 /// ```
-pub trait Constraint: Debug + Send + Sync {
+pub trait Constraint: Any + Debug + Send + Sync {
     /// Changes the weights, row-major and of this shape, to ones that are allowed.
     fn apply(&self, weights: &mut [f32], shape: &[usize]);
 

@@ -29,6 +29,7 @@ pub use fans::fans;
 pub use stft::{STFT, Scaling, Side, Window};
 
 use fans::FanAxes;
+use std::any::Any;
 
 use crate::error::{Error, Result};
 use crate::random::{self, Purpose, Rng};
@@ -70,7 +71,7 @@ use std::sync::Arc;
 /// assert!(kernel.iter().filter(|w| **w != 0.0).count() < 50);
 /// # Ok::<(), horn::Error>(())
 /// ```
-pub trait Initializer: Debug + Send + Sync {
+pub trait Initializer: Any + Debug + Send + Sync {
     /// Keras's class name, for example `GlorotUniform`.
     fn class_name(&self) -> &str;
 

@@ -35,6 +35,7 @@ mod tanh;
 mod tanh_shrink;
 mod threshold;
 
+use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -99,7 +100,7 @@ use crate::registry;
 ///
 /// let model = Sequential::new().add(Dense::new(4).input_dim(2).activation(Cube));
 /// ```
-pub trait Activation: Debug + Send + Sync {
+pub trait Activation: Any + Debug + Send + Sync {
     /// Keras's name of it.
     fn name(&self) -> &str;
 
@@ -159,7 +160,7 @@ impl<F> Debug for FnActivation<F> {
     }
 }
 
-impl<F: Fn(&Value) -> Value + Send + Sync> Activation for FnActivation<F> {
+impl<F: Fn(&Value) -> Value + Send + Sync + 'static> Activation for FnActivation<F> {
     fn name(&self) -> &str {
         &self.name
     }

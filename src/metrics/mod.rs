@@ -36,6 +36,7 @@ mod thresholded;
 mod top_k_categorical_accuracy;
 mod weights;
 
+use std::any::Any;
 use std::fmt::Debug;
 
 use serde::de::DeserializeOwned;
@@ -214,7 +215,7 @@ impl Batch<'_> {
 /// assert_eq!(bias.result(), 0.75);
 /// # Ok::<(), horn::Error>(())
 /// ```
-pub trait Metric: CloneMetric + Debug + Send + Sync {
+pub trait Metric: Any + CloneMetric + Debug + Send + Sync {
     /// The name that is logged: `accuracy`.
     fn name(&self) -> &str;
 

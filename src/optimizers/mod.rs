@@ -48,6 +48,7 @@ mod settings;
 mod sgd;
 mod state;
 
+use std::any::Any;
 use std::fmt::Debug;
 
 use serde_json::Value;
@@ -121,7 +122,7 @@ use crate::registry;
 /// State::new(&optimizer, 2).apply(&optimizer, &[], &mut weights, &mut [0.1, -7.0]);
 /// assert_eq!(weights, [0.5, 1.5]);
 /// ```
-pub trait Optimizer: Debug + Send + Sync + CloneOptimizer {
+pub trait Optimizer: Any + Debug + Send + Sync + CloneOptimizer {
     /// The name of its type, `Adam`, as Keras's configurations have it.
     fn class_name(&self) -> &str;
 

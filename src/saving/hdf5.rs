@@ -5,7 +5,7 @@
 //! groups count what they meet.
 
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::fmt::Display;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -29,6 +29,9 @@ const LARGEST_CHUNK: u64 = 1 << 20;
 pub(crate) struct Reader {
     file: File,
     part: Part,
+    /// The file in memory, once something of it is compressed or in chunks: read from elsewhere, the crate
+    /// allocates what a chunk says that it takes.
+    memory: OnceCell<File>,
     path: PathBuf,
     nodes: Cell<usize>,
     /// Whether models keep their layers under the name that Keras had for it before version 3.
@@ -50,6 +53,7 @@ impl Reader {
             old: file.group(OLD_LAYERS).is_ok(),
             file,
             part,
+            memory: OnceCell::new(),
             path: path.to_path_buf(),
             nodes: Cell::new(0),
         })
@@ -215,16 +219,28 @@ impl Reader {
         }
         // A chunk is there whole before it is cut to the shape.
         let chunk = dataset.chunk_shape();
-        let chunk = chunk.map_err(|error| self.fail(entry, error))?;
-        let numbers = chunk
-            .unwrap_or_default()
-            .iter()
-            .try_fold(1_u64, |all, length| all.checked_mul(*length));
+        let Some(chunk) = chunk.map_err(|error| self.fail(entry, error))? else {
+            return Ok(dataset);
+        };
+        let mut lengths = chunk.iter();
+        let numbers = lengths.try_fold(1_u64, |all, length| all.checked_mul(*length));
         let size = shape.iter().product::<usize>() as u64;
-        match numbers.is_some_and(|numbers| numbers <= size.saturating_mul(2).max(LARGEST_CHUNK)) {
-            true => Ok(dataset),
-            false => Err(self.fail(entry, "has chunks that are larger than the model's weight")),
+        if numbers.is_none_or(|numbers| numbers > size.saturating_mul(2).max(LARGEST_CHUNK)) {
+            return Err(self.fail(entry, "has chunks that are larger than the model's weight"));
         }
+        let dataset = self.in_memory()?.dataset(&self.at(entry));
+        dataset.map_err(|error| self.fail(entry, error))
+    }
+
+    /// The file in memory.
+    fn in_memory(&self) -> Result<&File> {
+        if let Some(file) = self.memory.get() {
+            return Ok(file);
+        }
+        let broken = |error: &dyn Display| self.fail("", error);
+        let bytes = self.part.bytes().map_err(|error| broken(&error))?;
+        let file = File::from_bytes(bytes).map_err(|error| broken(&error))?;
+        Ok(self.memory.get_or_init(|| file))
     }
 
     /// The names of the groups in a group.

@@ -116,6 +116,20 @@ impl Part {
         })
     }
 
+    /// All bytes.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub(crate) fn bytes(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let size = usize::try_from(self.size()).unwrap_or(usize::MAX);
+        bytes.try_reserve_exact(size)?;
+        bytes.resize(size, 0);
+        self.read_all(0, &mut bytes)?;
+        Ok(bytes)
+    }
+
     /// The checksum that zip archives keep (CRC-32).
     ///
     /// # Errors
@@ -177,7 +191,10 @@ mod tests {
                 let error = part.read(at, &mut three).unwrap_err();
                 assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
             }
-            assert_eq!(part.size(), 10);
+            assert_eq!(
+                (part.size(), part.bytes().unwrap()),
+                (10, b"0123456789".to_vec())
+            );
         }
         let file = tempfile::tempfile().unwrap();
         for (start, size) in [(0, 1), (1, 0), (u64::MAX, 2)] {

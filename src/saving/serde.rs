@@ -3,16 +3,19 @@
 //! In formats for people, such as JSON, a configuration is an object; in others, such as bincode, a
 //! text of JSON.
 
+use std::any::Any;
+
 use serde::de::Error as _;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use super::keras_archive;
 use crate::error::Error;
 use crate::model::built::Built;
 use crate::model::{Model, Sequential};
-use crate::optimizers::State;
+use crate::optimizers::{self, State, schedules};
+use crate::{activations, constraints, initializers, metrics};
 
 /// Writes JSON into any format.
 fn write<S: Serializer>(json: &Json, serializer: S) -> Result<S::Ok, S::Error> {
@@ -62,6 +65,103 @@ by_keras! {
     crate::optimizers::Optimizer, crate::optimizers;
     crate::optimizers::schedules::Schedule, crate::optimizers::schedules;
     crate::regularizers::Regularizer, crate::regularizers;
+}
+
+/// The configuration of an object, without its class where Keras writes that beside it.
+fn bare(json: Json) -> Json {
+    match json {
+        Json::Object(mut parts) => parts.remove("config").unwrap_or_default(),
+        name => name,
+    }
+}
+
+/// A configuration with its class, where it has none: a name and a whole description stay.
+fn described(class: &str, json: Json) -> Json {
+    match json.is_string() || json.get("class_name").is_some() {
+        true => json,
+        false => json!({"class_name": class, "config": json}),
+    }
+}
+
+/// Makes types data that read their configurations themselves: as Keras's `config` alone, which is what
+/// serde makes of the others. A name or a description with its class is read too.
+macro_rules! alone {
+    ($($family:ident: $($Type:ident),+;)*) => {$($(
+        impl Serialize for $family::$Type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                write(&bare($family::to_keras(self)), serializer)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $family::$Type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let class = stringify!($Type);
+                let object = $family::from_keras(&described(class, read(deserializer)?));
+                let object = object.map_err(D::Error::custom)?;
+                let any: &dyn Any = &*object;
+                let found = any.downcast_ref::<Self>().cloned();
+                found.ok_or_else(|| D::Error::custom(format!("{object:?} is no `{class}`")))
+            }
+        }
+    )+)*};
+}
+
+/// Makes metrics that serde reads written too, in formats for people.
+macro_rules! written {
+    ($($Type:ident),+) => {$(
+        impl Serialize for metrics::$Type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                match serializer.is_human_readable() {
+                    true => bare(metrics::to_keras(self)).serialize(serializer),
+                    false => Err(S::Error::custom(concat!(
+                        "`", stringify!($Type), "` is written in this format as a `Box<dyn Metric>`"
+                    ))),
+                }
+            }
+        }
+    )+};
+}
+
+alone! {
+    activations: Exponential, HardSigmoid, HardSilu, HardTanh, Linear, LogSigmoid, Mish, Relu, Relu6, Selu,
+        Sigmoid, Silu, Softplus, Softsign, SparsePlus, SparseSigmoid, Tanh, TanhShrink;
+    constraints: NonNeg;
+    initializers: Constant, GlorotNormal, GlorotUniform, HeNormal, HeUniform, Identity, LecunNormal,
+        LecunUniform, Ones, Orthogonal, RandomNormal, RandomUniform, STFT, TruncatedNormal,
+        VarianceScaling, Zeros;
+    metrics: BinaryCrossentropy, CategoricalCrossentropy, CategoricalHinge,
+        ConcordanceCorrelation, CosineSimilarity, Hinge, Huber, KLDivergence, LogCoshError,
+        MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredError, MeanSquaredLogarithmicError,
+        PearsonCorrelation, Poisson, SparseCategoricalCrossentropy, SquaredHinge;
+    optimizers: Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, LBFGS, Lamb, Lion,
+        LossScaleOptimizer, MultiOptimizer, Muon, Nadam, RMSprop, SGD, ScheduleFreeAdamW;
+    schedules: CosineDecay, CosineDecayRestarts, ExponentialDecay, InverseTimeDecay,
+        PiecewiseConstantDecay, PolynomialDecay;
+}
+
+written! {
+    AUC, BalancedAccuracy, BinaryAccuracy, BinaryIoU, CategoricalAccuracy, CohenKappa, EqualityAccuracy,
+    ExpectedCalibrationError, F1Score, FBetaScore, FalseNegatives, FalsePositives, IoU,
+    MatthewsCorrelation, Mean, MeanIoU, OneHotIoU, OneHotMeanIoU, Precision, PrecisionAtRecall, R2Score,
+    Recall, RecallAtPrecision, RootMeanSquaredError, SensitivityAtSpecificity,
+    SparseCategoricalAccuracy, SparseTopKCategoricalAccuracy, SpecificityAtSensitivity, Sum,
+    TopKCategoricalAccuracy, TrueNegatives, TruePositives
+}
+
+impl Serialize for metrics::Accuracy {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        write(&metrics::to_keras(self), serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for metrics::Accuracy {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // A name that stands for another class in each model.
+        match read(deserializer)? {
+            name if name == metrics::to_keras(&metrics::Accuracy) => Ok(metrics::Accuracy),
+            other => Err(D::Error::custom(format!("{other} is no `accuracy`"))),
+        }
+    }
 }
 
 /// JSON as a field, in any format.
@@ -252,5 +352,110 @@ impl<'de> Deserialize<'de> for Sequential {
             false => Ok(Sequential::of(model)),
             true => Err(D::Error::custom("a `Functional` model is a `Model`")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::de::DeserializeOwned;
+
+    use super::*;
+    use crate::activations::Relu;
+    use crate::initializers::{Constant, HeNormal};
+    use crate::layers::Dense;
+    use crate::metrics::{AUC, Accuracy, EqualityAccuracy, F1Score, Huber, Metric, Precision};
+    use crate::optimizers::schedules::ExponentialDecay;
+    use crate::optimizers::{Adam, SGD};
+
+    /// Through JSON, which it gives.
+    fn travels<T: Serialize + DeserializeOwned>(value: &T) -> Json {
+        let json = serde_json::to_value(value).unwrap();
+        let again: T = serde_json::from_value(json.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&again).unwrap(), json);
+        json
+    }
+
+    /// Through a format that does not say what it holds, too.
+    fn travels_anywhere<T: Serialize + DeserializeOwned>(value: &T) -> Json {
+        let bytes = postcard::to_allocvec(value).unwrap();
+        let again: T = postcard::from_bytes(&bytes).unwrap();
+        assert_eq!(postcard::to_allocvec(&again).unwrap(), bytes);
+        travels(value)
+    }
+
+    #[derive(Debug, Serialize, Deserialize)]
+    struct Settings {
+        hidden: Dense,
+        activation: Relu,
+        kernel: HeNormal,
+        optimizer: Adam,
+        decay: ExponentialDecay,
+        metrics: (Accuracy, AUC),
+    }
+
+    #[test]
+    fn types_travel_in_settings_of_the_users_own() {
+        let settings = Settings {
+            hidden: Dense::new(3),
+            activation: Relu,
+            kernel: HeNormal::new().seed(7),
+            optimizer: Adam::new().learning_rate(0.25),
+            decay: ExponentialDecay::new(0.5, 10, 0.9),
+            metrics: (Accuracy, AUC::new().num_thresholds(50)),
+        };
+        let json = travels(&settings);
+        assert_eq!(json["hidden"]["units"], 3);
+        assert_eq!(json["activation"], "relu");
+        assert_eq!(json["kernel"]["seed"], 7);
+        assert_eq!(json["optimizer"]["learning_rate"], 0.25);
+        assert_eq!(json["decay"]["decay_rate"], 0.9);
+        assert_eq!(json["metrics"][1]["num_thresholds"], 50);
+    }
+
+    #[test]
+    fn every_form_of_a_configuration_is_read_and_another_class_is_not() {
+        let read = |json| serde_json::from_value::<SGD>(json);
+        for json in [
+            json!("sgd"),
+            json!({}),
+            json!({"momentum": 0.0}),
+            json!({"class_name": "SGD", "config": {"learning_rate": 0.01}}),
+        ] {
+            assert_eq!(
+                format!("{:?}", read(json).unwrap()),
+                format!("{:?}", SGD::new())
+            );
+        }
+        let other = read(json!({"class_name": "Adam", "config": {}})).unwrap_err();
+        assert!(other.to_string().contains("is no `SGD`"), "{other}");
+        assert!(
+            read(json!({"momentum": "much"}))
+                .unwrap_err()
+                .to_string()
+                .contains("momentum")
+        );
+        assert!(read(json!(3)).is_err());
+        assert!(serde_json::from_value::<Relu>(json!("tanh")).is_err());
+        assert!(serde_json::from_value::<Accuracy>(json!("mse")).is_err());
+    }
+
+    #[test]
+    fn metrics_and_initializers_with_settings_travel() {
+        assert_eq!(travels(&EqualityAccuracy::new())["name"], "accuracy");
+        assert_eq!(travels(&F1Score::new())["name"], "f1_score");
+        assert_eq!(travels(&Precision::new().top_k(2))["top_k"], 2);
+        assert_eq!(travels_anywhere(&Constant::new(2.5))["value"], 2.5);
+        assert_eq!(travels_anywhere(&Huber::new().name("far"))["name"], "far");
+        let settings = (
+            Adam::new().amsgrad(true),
+            ExponentialDecay::new(0.5, 10, 0.9),
+            Relu,
+        );
+        assert_eq!(travels_anywhere(&settings)[0]["amsgrad"], true);
+        // As objects in every format, else as what they are.
+        let metric: Box<dyn Metric> = Box::new(AUC::new());
+        travels_anywhere(&metric);
+        let refused = postcard::to_allocvec(&AUC::new());
+        assert!(refused.is_err());
     }
 }

@@ -15,6 +15,7 @@ mod inverse_time_decay;
 mod piecewise_constant_decay;
 mod polynomial_decay;
 
+use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -65,7 +66,7 @@ use crate::registry;
 /// state.apply(&optimizer, &[], &mut weights, &mut [1.0]);
 /// assert_eq!(weights, [0.5]);
 /// ```
-pub trait Schedule: Debug + Send + Sync {
+pub trait Schedule: Any + Debug + Send + Sync {
     /// The learning rate at `step`, counted in batches from 0. Called at every step: it should
     /// allocate nothing.
     fn rate(&self, step: u64) -> f32;

@@ -11,8 +11,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use hdf5_pure::{
-    AttrValue, DType, Dataset, DatasetBuilder, Datatype, DatatypeByteOrder, File, FileBuilder,
-    FloatingPointLayout, GroupBuilder, Layout, make_f32_type,
+    AttrValue, Chunk, DType, Dataset, DatasetBuilder, Datatype, DatatypeByteOrder, File,
+    FileBuilder, FloatingPointLayout, GroupBuilder, Layout, make_f32_type,
 };
 
 use super::half;
@@ -229,7 +229,21 @@ impl Reader {
             return Err(self.fail(entry, "has chunks that are larger than the model's weight"));
         }
         let dataset = self.in_memory()?.dataset(&self.at(entry));
-        dataset.map_err(|error| self.fail(entry, error))
+        let dataset = dataset.map_err(|error| self.fail(entry, error))?;
+        let chunks = dataset.chunks().map_err(|error| self.fail(entry, error))?;
+        match chunks.iter().all(|chunk| self.holds(chunk, &found)) {
+            true => Ok(dataset),
+            false => Err(self.fail(entry, "has chunks that are outside of it")),
+        }
+    }
+
+    /// Whether a chunk is in a data set of this shape, and in the file: the crate adds and multiplies these
+    /// numbers as they are.
+    fn holds(&self, chunk: &Chunk, shape: &[u64]) -> bool {
+        let end = chunk.address.checked_add(chunk.storage_size);
+        end.is_some_and(|end| end <= self.size())
+            && chunk.offset.len() == shape.len()
+            && chunk.offset.iter().zip(shape).all(|(at, all)| at < all)
     }
 
     /// The file in memory.

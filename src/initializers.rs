@@ -29,12 +29,12 @@ pub use fans::fans;
 pub use stft::{STFT, Scaling, Side, Window};
 
 use fans::FanAxes;
-use std::any::Any;
 
 use crate::error::{Error, Result};
 use crate::random::{self, Purpose, Rng};
 use crate::registry;
 use serde_json::{Map, Value, json};
+use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
